@@ -1,0 +1,405 @@
+/* libautomerge: Automerge documents, changes and sync messages in C.
+ *
+ * Exchanges bytes with the Rust crate `automerge` 0.7 .. 0.12 and with npm
+ * `@automerge/automerge` 3.x. No I/O, no threads, no global state: a document
+ * belongs to whichever thread is using it, and documents share nothing.
+ *
+ * Conventions that hold for every function unless it says otherwise:
+ *  - Results are AM_OK (0) or a negative am_err; on failure outputs and the
+ *    document are as they were.
+ *  - Byte strings are (pointer, length); text is UTF-8 and need not end in NUL.
+ *  - What the library hands out as a borrowed pointer (values, keys) is valid
+ *    until the next call that changes the document.
+ *  - Hash lists are written as arrays of am_hash; outputs are sorted by value.
+ *  - Positions in text count the document's text unit (am_opts.text_unit).
+ *  - A call that edits outside a transaction opens one; a call that needs heads,
+ *    changes, saving, loading, merging or syncing first commits the open one
+ *    with no message and time 0 ("AutoCommit" of the crate).
+ *
+ * Source of the format facts: the Rust crate and the binary format draft as
+ * corrected by observation of npm 3.2.5 and 3.5.0. */
+#ifndef AUTOMERGE_H
+#define AUTOMERGE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AM_API __attribute__((visibility("default")))
+#else
+#define AM_API
+#endif
+
+/* ---- errors, memory, options ---------------------------------------------------------------- */
+
+typedef enum {
+	AM_OK = 0,
+	AM_E_NOMEM = -1,        /* the allocator said no */
+	AM_E_EOF = -2,          /* input ends too early */
+	AM_E_MAGIC = -3,        /* not an Automerge chunk */
+	AM_E_CHECKSUM = -4,     /* chunk bytes do not match their checksum */
+	AM_E_FORMAT = -5,       /* malformed chunk, change, message or value */
+	AM_E_LIMIT = -6,        /* a limit of am_opts or of the format (counter < 2^32-1) */
+	AM_E_HEADS = -7,        /* stored heads differ from those the changes give */
+	AM_E_MISSING_DEPS = -8, /* changes whose dependencies are not there */
+	AM_E_DUP_SEQ = -9,      /* same actor and sequence number, other content */
+	AM_E_SEQ_GAP = -10,     /* sequence numbers of an actor with a gap */
+	AM_E_POISON = -11,      /* a change whose canonical encoding differs from its bytes */
+	AM_E_BAD_REF = -12,     /* an operation names an object, element or op that is not there */
+	AM_E_NOT_FOUND = -13,   /* no such key, element, hash or object */
+	AM_E_TYPE = -14,        /* the object or value is of another type */
+	AM_E_INDEX = -15,       /* position past the end */
+	AM_E_NO_COUNTER = -16,  /* increment of something that is no counter */
+	AM_E_CURSOR = -17,      /* malformed cursor, or one of another object */
+	AM_E_TX = -18,          /* not possible while (or unless) a transaction is open */
+	AM_E_UNSUPPORTED = -19  /* known but not handled (table objects) */
+} am_err;
+
+/* A short English text; never NULL. */
+AM_API const char *am_strerror(int err);
+
+typedef struct {
+	/* realloc semantics; n == 0 frees and returns NULL; NULL = out of memory. */
+	void *(*realloc)(void *ctx, void *p, size_t n);
+	void *ctx;
+} am_allocator;
+
+/* A byte buffer the caller owns. Zero-initialise before first use; functions
+ * append nothing, they replace the content (and keep the allocation). */
+typedef struct {
+	uint8_t *p;
+	size_t n, cap;
+	am_allocator a; /* all zero = malloc; a document's functions set their own */
+} am_buf;
+AM_API void am_buf_free(am_buf *b);
+
+typedef enum { AM_UNIT_CODEPOINT = 0, AM_UNIT_UTF16 = 1, AM_UNIT_UTF8 = 2, AM_UNIT_GRAPHEME = 3 } am_text_unit;
+
+typedef struct {
+	am_allocator alloc;       /* all zero = malloc */
+	am_text_unit text_unit;   /* of positions and lengths in text */
+	size_t max_inflate;       /* bytes one chunk may inflate to; 0 = 1 GiB */
+	size_t max_ops;           /* operations per document; 0 = 2^28 */
+	size_t max_orphans;       /* queued changes; 0 = 65536, oldest dropped first */
+	size_t change_cache;      /* bytes of recent change chunks kept ready; 0 = 256 KiB */
+} am_opts;
+
+typedef struct { uint8_t b[32]; } am_hash;
+
+typedef struct am_doc am_doc;
+
+/* An object (or operation) of one document: valid in it for its whole life,
+ * meaningless in another. {0, 0} is the root map. */
+typedef struct { uint32_t ctr, actor; } am_objid;
+#define AM_ROOT ((am_objid){0, 0})
+
+/* ---- documents ------------------------------------------------------------------------------ */
+
+/* opts may be NULL. The actor is unset: am_set_actor before the first edit, or
+ * the first edit fails with AM_E_TX (the library has no randomness). */
+AM_API int am_new(const am_opts *opts, am_doc **ret);
+AM_API void am_free(am_doc *doc); /* NULL is fine */
+
+enum {
+	AM_LOAD_PARTIAL = 1,    /* keep what was good before a broken later chunk; missing deps are queued */
+	AM_LOAD_UNVERIFIED = 2, /* trust the bytes: no re-hash of history (own journal files only) */
+	AM_LOAD_STRICT = 4      /* refuse what only old releases wrote (non-canonical columns, mark order) */
+};
+/* Any concatenation of chunks; empty input gives an empty document. */
+AM_API int am_load(const void *p, size_t n, const am_opts *opts, int flags, am_doc **ret);
+typedef struct {
+	size_t applied; /* changes that are new to the document and in it now */
+	size_t queued;  /* changes waiting for dependencies after the call */
+	size_t bad;     /* bytes from the first broken chunk on, not looked at; 0 = all was good */
+	int error;      /* why bad > 0 */
+} am_load_report;
+/* Applies every good chunk before the first bad one; fails only when the very
+ * first chunk is bad or a change is refused (AM_E_DUP_SEQ, AM_E_POISON, ...),
+ * in which case nothing of the call is applied. report may be NULL. */
+AM_API int am_load_incremental(am_doc *doc, const void *p, size_t n, am_load_report *report);
+/* Like am_load_incremental, but any broken byte refuses the whole input. */
+AM_API int am_apply(am_doc *doc, const void *p, size_t n, am_load_report *report);
+
+enum { AM_SAVE_PLAIN = 1 /* no deflate */, AM_SAVE_NO_ORPHANS = 2 };
+/* One document chunk, then queued orphans as change chunks. */
+AM_API int am_save(am_doc *doc, int flags, am_buf *out);
+/* Plain change chunks that are not ancestors of `have`, in application order;
+ * unknown hashes in `have` are ignored. */
+AM_API int am_save_after(am_doc *doc, const am_hash *have, size_t n, am_buf *out);
+/* The same since the last am_save / am_save_incremental / am_load. */
+AM_API int am_save_incremental(am_doc *doc, am_buf *out);
+
+/* A copy with the same history, actor unset. */
+AM_API int am_fork(am_doc *doc, am_doc **ret);
+AM_API int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret);
+/* Applies to dst what it lacks of src. */
+AM_API int am_merge(am_doc *dst, am_doc *src);
+
+AM_API int am_set_actor(am_doc *doc, const void *actor, size_t n);
+/* Borrowed; n = 0 when unset. */
+AM_API const uint8_t *am_actor(const am_doc *doc, size_t *ret_n);
+/* The bytes of an actor index as found in am_objid; NULL when there is none. */
+AM_API const uint8_t *am_actor_bytes(const am_doc *doc, uint32_t actor, size_t *ret_n);
+
+/* ---- history -------------------------------------------------------------------------------- */
+
+/* Current heads, sorted, borrowed until the next change. Commits first. */
+AM_API const am_hash *am_heads(am_doc *doc, size_t *ret_n);
+/* Number of changes applied; they are numbered 0 .. n-1 in application order. */
+AM_API size_t am_change_count(am_doc *doc);
+AM_API size_t am_op_count(am_doc *doc);
+AM_API bool am_has_change(am_doc *doc, const am_hash *hash);
+/* True when every change of a is an ancestor of, or among, `of`. Unknown hashes: false. */
+AM_API bool am_covers(am_doc *doc, const am_hash *of, size_t n_of, const am_hash *a, size_t n_a);
+/* Hashes that queued changes wait for and those of `heads` not known, sorted. */
+AM_API int am_missing_deps(am_doc *doc, const am_hash *heads, size_t n, am_hash **ret, size_t *ret_n); /* am_hashes_free */
+AM_API void am_hashes_free(am_doc *doc, am_hash *hashes);
+
+typedef struct {
+	am_hash hash;
+	const uint8_t *actor; size_t actor_n;
+	uint32_t actor_index;
+	uint64_t seq, start_op, n_ops;
+	int64_t time;                     /* as the writer chose: JS seconds, Rust 0 */
+	const char *message; size_t message_n;
+	const am_hash *deps; size_t n_deps;
+	const uint8_t *extra; size_t extra_n; /* bytes behind the columns, hashed with the rest */
+} am_change_info;
+AM_API int am_change_at(am_doc *doc, size_t i, am_change_info *ret);
+AM_API int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i);
+/* The plain chunk of one change. */
+AM_API int am_change_bytes(am_doc *doc, size_t i, am_buf *out);
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+typedef enum {
+	AM_NULL, AM_BOOL, AM_INT, AM_UINT, AM_F64, AM_STR, AM_BYTES, AM_COUNTER, AM_TIMESTAMP, AM_UNKNOWN,
+	AM_MAP, AM_LIST, AM_TEXT, AM_TABLE /* objects, from here on */
+} am_type;
+
+typedef struct {
+	am_type type;
+	uint8_t unknown_code; /* AM_UNKNOWN: type code 10..15, bytes in s */
+	bool conflict;        /* reads: more than one value is visible here; this is the winner */
+	am_objid id;          /* reads: the op that set it; for objects the object itself */
+	union {
+		bool b;
+		int64_t i;  /* INT, COUNTER (with its increments), TIMESTAMP (ms since the epoch) */
+		uint64_t u;
+		double f;
+		struct { const uint8_t *p; size_t n; } s; /* STR, BYTES, UNKNOWN: borrowed */
+	};
+} am_value;
+
+static inline bool am_is_object(am_type t) { return t >= AM_MAP; }
+static inline am_value am_str(const char *p, size_t n)
+{
+	am_value v = {.type = AM_STR};
+	v.s.p = (const uint8_t *)p;
+	v.s.n = n;
+	return v;
+}
+
+/* ---- transactions --------------------------------------------------------------------------- */
+
+/* Opens one; at/n: edit as of these heads ("isolate"; the heads must be known),
+ * NULL/0 with `isolated` false: as of now. */
+AM_API int am_begin(am_doc *doc);
+AM_API int am_begin_at(am_doc *doc, const am_hash *at, size_t n);
+AM_API bool am_in_transaction(const am_doc *doc);
+/* Closes the transaction. Without pending operations nothing is created and
+ * *ret_hash (may be NULL) is all zero. */
+AM_API int am_commit(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash);
+AM_API int am_rollback(am_doc *doc);
+/* A change without operations, depending on the current heads. */
+AM_API int am_empty_change(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash);
+
+/* Maps. Putting the value that is there emits nothing (documents.md 2.3). */
+AM_API int am_map_put(am_doc *doc, am_objid obj, const char *key, size_t key_n, const am_value *v);
+AM_API int am_map_put_object(am_doc *doc, am_objid obj, const char *key, size_t key_n, am_type type, am_objid *ret);
+AM_API int am_map_delete(am_doc *doc, am_objid obj, const char *key, size_t key_n); /* absent key: AM_OK, no op */
+AM_API int am_map_increment(am_doc *doc, am_objid obj, const char *key, size_t key_n, int64_t by);
+/* Lists (and the elements of text, by position in its unit). */
+AM_API int am_list_insert(am_doc *doc, am_objid obj, size_t index, const am_value *v);
+AM_API int am_list_insert_object(am_doc *doc, am_objid obj, size_t index, am_type type, am_objid *ret);
+AM_API int am_list_put(am_doc *doc, am_objid obj, size_t index, const am_value *v);
+AM_API int am_list_put_object(am_doc *doc, am_objid obj, size_t index, am_type type, am_objid *ret);
+AM_API int am_list_delete(am_doc *doc, am_objid obj, size_t index);
+AM_API int am_list_increment(am_doc *doc, am_objid obj, size_t index, int64_t by);
+/* Inserts values (scalars) at pos, then deletes `del` elements behind them; a
+ * negative del deletes that many before pos. Deleting past the end stops silently. */
+AM_API int am_list_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const am_value *v, size_t n);
+/* Text: one operation per Unicode scalar value (per cluster with AM_UNIT_GRAPHEME). */
+AM_API int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const char *text, size_t n);
+/* Turns the text into `text` with few edits, never splitting a grapheme cluster. */
+AM_API int am_text_update(am_doc *doc, am_objid obj, const char *text, size_t n);
+
+typedef enum { AM_EXPAND_AFTER = 0, AM_EXPAND_BEFORE, AM_EXPAND_BOTH, AM_EXPAND_NONE } am_expand;
+/* value AM_NULL removes the mark there. */
+AM_API int am_mark(am_doc *doc, am_objid text, size_t start, size_t end, am_expand expand, const char *name,
+		   size_t name_n, const am_value *value);
+AM_API int am_split_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret);
+AM_API int am_join_block(am_doc *doc, am_objid text, size_t pos);
+
+/* ---- reads ---------------------------------------------------------------------------------- */
+
+/* A document as of some heads. NULL in every read means "now" (an open
+ * transaction's own operations included). Valid until the document is freed,
+ * whatever is applied meanwhile. */
+typedef struct am_view am_view;
+AM_API int am_view_at(am_doc *doc, const am_hash *heads, size_t n, am_view **ret); /* unknown hash: AM_E_NOT_FOUND */
+AM_API void am_view_free(am_view *view);
+
+AM_API int am_object_type(const am_doc *doc, am_objid obj, am_type *ret);
+/* The object holding obj and where: key of a map (borrowed), or for sequences
+ * key == NULL and the current index (AM_E_NOT_FOUND when it is not visible). */
+AM_API int am_parent(am_doc *doc, am_objid obj, am_objid *ret_parent, const char **ret_key, size_t *ret_key_n,
+		     size_t *ret_index);
+AM_API int am_map_get(am_doc *doc, const am_view *view, am_objid obj, const char *key, size_t key_n, am_value *ret);
+AM_API int am_list_get(am_doc *doc, const am_view *view, am_objid obj, size_t index, am_value *ret);
+/* Map: number of visible keys; list: elements; text: units. */
+AM_API size_t am_length(am_doc *doc, const am_view *view, am_objid obj);
+
+/* The callback returns 0 to go on; anything else ends the walk and is returned. */
+typedef int (*am_map_fn)(void *ctx, const char *key, size_t key_n, const am_value *v);
+typedef int (*am_list_fn)(void *ctx, size_t index, const am_value *v);
+typedef int (*am_value_fn)(void *ctx, const am_value *v);
+/* Keys ascending by bytes. The document must not be edited meanwhile. */
+AM_API int am_map_each(am_doc *doc, const am_view *view, am_objid obj, am_map_fn fn, void *ctx);
+AM_API int am_list_each(am_doc *doc, const am_view *view, am_objid obj, size_t start, size_t end, am_list_fn fn,
+			void *ctx);
+/* All visible values of one register, ascending by op id: the last is the winner. */
+AM_API int am_map_get_all(am_doc *doc, const am_view *view, am_objid obj, const char *key, size_t key_n,
+			  am_value_fn fn, void *ctx);
+AM_API int am_list_get_all(am_doc *doc, const am_view *view, am_objid obj, size_t index, am_value_fn fn, void *ctx);
+AM_API int am_text(am_doc *doc, const am_view *view, am_objid obj, am_buf *out);
+
+typedef struct {
+	size_t start, end; /* in text units */
+	const char *name; size_t name_n;
+	am_value value;
+} am_mark_range;
+typedef int (*am_mark_fn)(void *ctx, const am_mark_range *m);
+/* Ascending by name, then start. */
+AM_API int am_marks(am_doc *doc, const am_view *view, am_objid text, am_mark_fn fn, void *ctx);
+typedef struct {
+	bool is_block;
+	const char *text; size_t text_n;          /* a run of text ... */
+	const am_mark_range *marks; size_t n_marks; /* ... with these marks (start, end unset) */
+	am_objid block;                           /* or a block marker's map */
+} am_span_view;
+typedef int (*am_span_fn)(void *ctx, const am_span_view *s);
+AM_API int am_spans(am_doc *doc, const am_view *view, am_objid text, am_span_fn fn, void *ctx);
+
+typedef enum { AM_MOVE_AFTER = 0, AM_MOVE_BEFORE } am_move;
+/* pos == SIZE_MAX: the end; the text form ("ctr@actor", "s", "e") goes to out. */
+AM_API int am_cursor(am_doc *doc, const am_view *view, am_objid obj, size_t pos, am_move move, am_buf *out);
+AM_API int am_cursor_position(am_doc *doc, const am_view *view, am_objid obj, const char *cursor, size_t n,
+			      size_t *ret_pos);
+
+/* The object as JSON: keys sorted, text as strings, counters and timestamps as
+ * numbers, bytes as arrays. With conflicts: {"winner":..., "conflicts":{op id: value}}
+ * is written for registers that have one. */
+AM_API int am_json(am_doc *doc, const am_view *view, am_objid obj, bool conflicts, am_buf *out);
+
+/* ---- patches -------------------------------------------------------------------------------- */
+
+typedef enum {
+	AM_PATCH_PUT,       /* key or index := value; objects appear empty and are filled by later patches */
+	AM_PATCH_INSERT,    /* list: value at index */
+	AM_PATCH_SPLICE,    /* text inserted at index */
+	AM_PATCH_DELETE,    /* key, or `length` elements from index */
+	AM_PATCH_INCREMENT, /* value.i added */
+	AM_PATCH_CONFLICT,  /* newly conflicted, same winner */
+	AM_PATCH_MARK       /* mark over [index, index + length); value AM_NULL = removed */
+} am_patch_kind;
+typedef struct {
+	am_patch_kind kind;
+	am_objid obj;
+	const char *key; size_t key_n; /* NULL for sequences */
+	size_t index, length;
+	const char *text; size_t text_n;
+	am_value value;
+	const char *mark; size_t mark_n;
+} am_patch;
+typedef int (*am_patch_fn)(void *ctx, const am_patch *p);
+/* What turns the state at `before` into that at `after`, parents before
+ * children, indices valid when applied in order. Costs what changed between. */
+AM_API int am_diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after,
+		   am_patch_fn fn, void *ctx);
+
+/* ---- sync ----------------------------------------------------------------------------------- */
+
+/* One per (document, peer, connection) on a reliable ordered transport. */
+typedef struct am_sync am_sync;
+AM_API int am_sync_new(const am_allocator *a, am_sync **ret);
+AM_API void am_sync_free(am_sync *s);
+/* What survives a reconnect: shared heads only. */
+AM_API int am_sync_encode(const am_sync *s, am_buf *out);
+AM_API int am_sync_decode(const void *p, size_t n, const am_allocator *a, am_sync **ret);
+/* Back to a fresh state (a peer that lost its replica). */
+AM_API void am_sync_reset(am_sync *s);
+
+/* The next message; out->n == 0: nothing to say until something changes. */
+AM_API int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out);
+enum {
+	AM_SYNC_STRIP_CHANGES = 1 /* this peer may not write: its changes are dropped, and hashes of its that
+				     are unknown here are forgotten, so that nothing is asked of it for ever */
+};
+typedef struct {
+	size_t applied;     /* changes that came in with this message */
+	bool had_changes;   /* the message carried any (also when stripped) */
+	bool empty_heads;   /* the peer says it has nothing */
+	bool only_acks;     /* no changes, and its heads equal ours */
+} am_sync_report;
+/* AM_E_FORMAT and friends: the message is bad, document and state untouched. report may be NULL. */
+AM_API int am_sync_receive(am_doc *doc, am_sync *s, const void *p, size_t n, int flags, am_sync_report *report);
+/* Borrowed until the next call on s. *ret_known false: no message received yet. */
+AM_API const am_hash *am_sync_their_heads(const am_sync *s, size_t *ret_n, bool *ret_known);
+AM_API const am_hash *am_sync_shared_heads(const am_sync *s, size_t *ret_n);
+/* True when the peer's last heads equal the document's. */
+AM_API bool am_sync_in_sync(am_doc *doc, const am_sync *s);
+AM_API bool am_sync_in_flight(const am_sync *s);
+
+/* A decoded message, for tools and tests. */
+typedef struct {
+	int version; /* 1 or 2 */
+	const am_hash *heads; size_t n_heads;
+	const am_hash *need; size_t n_need;
+	size_t n_have;
+	const uint8_t *changes; size_t changes_n; /* all change entries, concatenated */
+	size_t n_changes;                         /* entries */
+	bool has_flags; uint8_t flags;
+	void *mem;
+} am_message;
+AM_API int am_message_decode(const void *p, size_t n, const am_allocator *a, am_message *ret);
+AM_API void am_message_free(am_message *m, const am_allocator *a);
+
+/* ---- single changes, for tools -------------------------------------------------------------- */
+
+typedef struct {
+	am_objid id, obj;          /* actor: index into the change's actor table, 0 = author */
+	const char *key; size_t key_n; /* NULL for sequence operations */
+	am_objid elem;             /* {0, 0} = head */
+	bool insert, expand;
+	uint8_t action;            /* 0 makeMap 1 set 2 makeList 3 del 4 makeText 5 inc 6 makeTable 7 mark */
+	am_value value;
+	const char *mark; size_t mark_n;
+	const am_objid *pred; size_t n_pred;
+} am_op_view;
+typedef struct am_change_view am_change_view;
+/* One change chunk (plain or deflated), checked as far as it can be alone. */
+AM_API int am_change_decode(const void *p, size_t n, const am_allocator *a, am_change_view **ret);
+AM_API void am_change_view_free(am_change_view *c);
+AM_API const am_change_info *am_change_view_info(const am_change_view *c);
+AM_API const uint8_t *am_change_view_actor(const am_change_view *c, uint32_t index, size_t *ret_n);
+AM_API size_t am_change_view_ops(const am_change_view *c, const am_op_view **ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
