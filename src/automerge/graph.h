@@ -1,0 +1,109 @@
+/* The change graph: one row per applied change in application order (so
+ * dependencies have smaller rows), hash index, heads, per-actor sequences. */
+#ifndef AUTOMERGE_GRAPH_H
+#define AUTOMERGE_GRAPH_H
+#include "automerge/op.h"
+
+/* What most changes do not have; rows without one have a single dependency (or none). */
+struct am_row_more {
+	int64_t time;
+	uint32_t deps_off, n_deps; /* into graph.deps */
+	uint32_t message_off, message_n; /* into graph.bytes */
+	uint32_t extra_off, extra_n;
+};
+struct am_row {
+	uint32_t actor, seq;
+	uint32_t start_op, op_count;
+	uint32_t dep;  /* row of the only dependency, AM_NONE = none; unused when `more` is set */
+	uint32_t more; /* index into graph.more, AM_NONE */
+	uint32_t time; /* unused when `more` is set */
+};
+static inline uint32_t am_row_max_op(const struct am_row *r) { return r->start_op + r->op_count - 1; }
+
+/* The rows of one actor by seq - 1. */
+struct am_seqs {
+	uint32_t *p;
+	size_t n, cap;
+	bool has_author; /* an author footer was seen (crate 0.12) */
+};
+
+struct am_cached { uint8_t *p; uint32_t n; };
+
+struct am_graph {
+	AM_VEC(am_hash) hash;           /* by row */
+	AM_VEC(struct am_row) row;
+	AM_VEC(struct am_row_more) more;
+	AM_VEC(uint32_t) deps;
+	AM_VEC(uint8_t) bytes;
+	uint32_t *slot;                 /* open addressing on the first hash bytes; AM_NONE = free */
+	size_t n_slots;
+	AM_VEC(am_hash) heads;          /* sorted */
+	AM_VEC(uint32_t) head_rows;     /* same order */
+	AM_VEC(struct am_seqs) actor;   /* by local actor index; may be shorter than the actor table */
+	AM_VEC(uint8_t) flag;           /* scratch of walks, all zero between them */
+	AM_VEC(uint32_t) heap, touched; /* scratch of walks */
+	/* Plain chunks of the newest rows: cached[i] belongs to row cache_first + i. */
+	AM_VEC(struct am_cached) cached;
+	size_t cache_head;              /* entries before this one are evicted */
+	size_t cache_first, cache_bytes;
+};
+
+/* Greatest operation counter and sequence number per actor in the ancestors of
+ * some heads; index = local actor, actors past n: nothing covered. */
+typedef struct am_clock {
+	uint32_t *max_op; /* 0 = none */
+	uint32_t *seq;
+	size_t n;
+} am_clock;
+static inline bool am_clock_covers(const am_clock *c, am_id id)
+{
+	return id.actor < c->n && id.ctr <= c->max_op[id.actor];
+}
+/* AM_E_NOT_FOUND when a hash is not known. Free with am_clock_fini. */
+int am_graph_clock(am_doc *doc, const am_hash *heads, size_t n, am_clock *ret);
+void am_clock_fini(am_doc *doc, am_clock *c);
+
+void am_graph_fini(struct am_graph *g, const am_allocator *a);
+/* Row of a hash, AM_NONE when not known. */
+uint32_t am_graph_find(const struct am_graph *g, const am_hash *h);
+/* Row of (actor, seq), AM_NONE. */
+uint32_t am_graph_by_seq(const struct am_graph *g, uint32_t actor, uint64_t seq);
+static inline size_t am_graph_count(const struct am_graph *g) { return g->row.n; }
+
+struct am_row_deps {
+	const uint32_t *p;
+	size_t n;
+};
+/* Dependencies of a row in the author's order; valid until the graph changes. */
+struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row);
+int64_t am_graph_time(const struct am_graph *g, uint32_t row);
+struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row);
+struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row);
+
+/* Appends a change whose dependencies are all known. In two steps, so that
+ * nothing fails after operations were applied: reserve, then add. */
+int am_graph_reserve(am_doc *doc, const am_change *c);
+void am_graph_add(am_doc *doc, const am_change *c);
+/* Removes the rows from n on (undo of a refused batch); cannot fail. */
+void am_graph_truncate(am_doc *doc, size_t n);
+
+typedef AM_VEC(uint32_t) am_rows;
+/* Rows that are not ancestors of (nor among) the given rows, ascending, into
+ * *ret (appended to what is there). Costs the result and the frontier. */
+int am_graph_since(am_doc *doc, const uint32_t *have, size_t n, am_rows *ret);
+/* Same from hashes; unknown ones are skipped. */
+int am_graph_since_hashes(am_doc *doc, const am_hash *have, size_t n, am_rows *ret);
+/* Rows that are ancestors of, or among, the given ones, ascending. */
+int am_graph_closure(am_doc *doc, const uint32_t *of, size_t n, am_rows *ret);
+
+/* The plain chunk of a row: cached, or rebuilt from the operations. The bytes
+ * are borrowed until the next call on the document. */
+int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret);
+/* Hands the bytes of the newest row to the cache (copied; failing is harmless). */
+void am_graph_cache(am_doc *doc, const uint8_t *p, size_t n);
+
+int am_hash_cmp(const void *a, const void *b); /* for qsort */
+/* Sorts and removes duplicates; returns the new length. */
+size_t am_hash_sort_unique(am_hash *h, size_t n);
+bool am_hash_in(const am_hash *sorted, size_t n, const am_hash *h);
+#endif

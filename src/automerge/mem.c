@@ -1,0 +1,245 @@
+#include "automerge/mem.h"
+
+#include <stdlib.h>
+
+static void *malloc_realloc(void *ctx, void *p, size_t n)
+{
+	(void)ctx;
+	if (n == 0) {
+		free(p);
+		return NULL;
+	}
+	return realloc(p, n);
+}
+
+am_allocator am_mem_allocator(const am_allocator *a)
+{
+	if (a && a->realloc)
+		return *a;
+	return (am_allocator){.realloc = malloc_realloc};
+}
+
+void *am_mem_alloc(const am_allocator *a, size_t n)
+{
+	return a->realloc(a->ctx, NULL, n ? n : 1);
+}
+
+void *am_mem_zalloc(const am_allocator *a, size_t n)
+{
+	void *p = am_mem_alloc(a, n);
+
+	if (p)
+		memset(p, 0, n);
+	return p;
+}
+
+void *am_mem_realloc(const am_allocator *a, void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return a->realloc(a->ctx, p, bytes ? bytes : 1);
+}
+
+void am_mem_free(const am_allocator *a, void *p)
+{
+	if (p)
+		a->realloc(a->ctx, p, 0);
+}
+
+int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
+{
+	size_t want = *cap ? *cap * 2 : 32;
+	void *q;
+
+	if (want < need)
+		want = need;
+	q = am_mem_realloc(a, *p, want, size);
+	if (!q)
+		return AM_E_NOMEM;
+	*p = q;
+	*cap = want;
+	return AM_OK;
+}
+
+/* ---- arena ---- */
+
+#define ARENA_FIRST 512
+#define ARENA_MAX 65536
+
+struct am_arena_block {
+	struct am_arena_block *next;
+	uint64_t data[];
+};
+
+void am_arena_init(struct am_arena *r, const am_allocator *a)
+{
+	*r = (struct am_arena){.a = am_mem_allocator(a)};
+}
+
+static void *arena_block(struct am_arena *r, size_t n)
+{
+	size_t cap = r->head ? r->cap * 2 : ARENA_FIRST;
+	struct am_arena_block *b;
+	bool own;
+
+	if (cap > ARENA_MAX)
+		cap = ARENA_MAX;
+	own = n > cap; /* large pieces get a block of their own size */
+	if (own)
+		cap = n;
+	if (cap > SIZE_MAX - sizeof *b)
+		return NULL;
+	b = am_mem_alloc(&r->a, sizeof *b + cap);
+	if (!b)
+		return NULL;
+	if (own && r->head) { /* behind the head, which still has room */
+		b->next = r->head->next;
+		r->head->next = b;
+		return b->data;
+	}
+	b->next = r->head;
+	r->head = b;
+	r->cap = cap;
+	r->used = n;
+	return b->data;
+}
+
+void *am_arena_alloc(struct am_arena *r, size_t n)
+{
+	void *p;
+
+	if (n > SIZE_MAX - 8)
+		return NULL;
+	n = (n + 7) & ~(size_t)7;
+	if (!r->head || r->cap - r->used < n)
+		return arena_block(r, n);
+	p = (uint8_t *)r->head->data + r->used;
+	r->used += n;
+	return p;
+}
+
+void *am_arena_array(struct am_arena *r, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return am_arena_alloc(r, bytes);
+}
+
+void *am_arena_copy(struct am_arena *r, const void *p, size_t n)
+{
+	void *q = am_arena_alloc(r, n);
+
+	if (q && n)
+		memcpy(q, p, n);
+	return q;
+}
+
+void am_arena_fini(struct am_arena *r)
+{
+	struct am_arena_block *b = r->head, *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		am_mem_free(&r->a, b);
+	}
+	r->head = NULL;
+	r->used = r->cap = 0;
+}
+
+/* ---- output ---- */
+
+void am_out_grow(struct am_out *o, size_t extra)
+{
+	size_t want = o->cap ? o->cap * 2 : 64;
+	uint8_t *p;
+
+	if (o->err)
+		return;
+	if (extra > SIZE_MAX / 2 - o->n) {
+		o->err = AM_E_NOMEM;
+		return;
+	}
+	if (want < o->n + extra)
+		want = o->n + extra;
+	p = am_mem_realloc(o->a, o->p, want, 1);
+	if (!p) {
+		o->err = AM_E_NOMEM;
+		return;
+	}
+	o->p = p;
+	o->cap = want;
+}
+
+void am_out_free(struct am_out *o)
+{
+	if (o->p)
+		am_mem_free(o->a, o->p);
+	o->p = NULL;
+	o->n = o->cap = 0;
+}
+
+/* ---- callers' buffers ---- */
+
+int am_buf_reserve(am_buf *b, const am_allocator *a, size_t cap)
+{
+	uint8_t *p;
+
+	if (!b->a.realloc)
+		b->a = am_mem_allocator(b->p ? NULL : a);
+	if (b->cap >= cap && b->p)
+		return AM_OK;
+	p = am_mem_realloc(&b->a, b->p, cap, 1);
+	if (!p)
+		return AM_E_NOMEM;
+	b->p = p;
+	b->cap = cap;
+	return AM_OK;
+}
+
+int am_buf_set(am_buf *b, const am_allocator *a, const void *p, size_t n)
+{
+	int rc = am_buf_reserve(b, a, n);
+
+	if (rc)
+		return rc;
+	if (n)
+		memcpy(b->p, p, n);
+	b->n = n;
+	return AM_OK;
+}
+
+int am_buf_take(am_buf *b, struct am_out *o)
+{
+	int rc;
+
+	if (o->err)
+		return o->err;
+	if (!b->p && !b->a.realloc)
+		b->a = *o->a;
+	if (b->a.realloc != o->a->realloc || b->a.ctx != o->a->ctx) {
+		rc = am_buf_set(b, o->a, o->p, o->n);
+		if (rc == AM_OK)
+			am_out_free(o);
+		return rc;
+	}
+	am_mem_free(&b->a, b->p);
+	b->p = o->p;
+	b->n = o->n;
+	b->cap = o->cap;
+	o->p = NULL;
+	o->n = o->cap = 0;
+	return AM_OK;
+}
+
+void am_buf_free(am_buf *b)
+{
+	am_allocator a = am_mem_allocator(&b->a);
+
+	am_mem_free(&a, b->p);
+	b->p = NULL;
+	b->n = b->cap = 0;
+}
