@@ -77,10 +77,32 @@ bool json_tree_i64(const struct json_tree *t, uint32_t node, int64_t *ret);
 bool json_tree_u64(const struct json_tree *t, uint32_t node, uint64_t *ret);
 double json_tree_f64(const struct json_tree *t, uint32_t node);
 
+/* The members of an object with decoded keys, of repeated keys only the last
+ * one; in document order or ascending by key bytes. */
+struct json_member {
+	const char *key; /* not NUL-terminated */
+	size_t key_n;
+	char *owned;    /* what key points into when it had escapes */
+	uint32_t key_node, value;
+};
+struct json_members {
+	struct json_member *p;
+	size_t n;
+	bool ascending; /* the keys stand in ascending order in the text */
+};
+void json_members_load(const struct json_tree *t, uint32_t node, bool sorted, struct json_members *ret);
+void json_members_fini(struct json_members *m);
+/* In a sorted list; NULL when absent. */
+const struct json_member *json_members_find(const struct json_members *m, const char *key, size_t key_n);
+
 /* Equality of what the two values become in a document: key order, escapes,
  * white space and number spelling do not matter; NaN equals null. With
- * `lines`, an array of strings equals the string it joins to. */
+ * `lines`, an array of strings equals the string it joins to (not below the
+ * keys `metadata`, `traceback` and those ending in `json`). */
 bool json_tree_equal(const struct json_tree *a, uint32_t na, const struct json_tree *b, uint32_t nb, bool lines);
+
+/* `lines` for the value of member m, given that of its object. */
+bool json_lines_below(bool lines, const struct json_member *m);
 
 /* How a file is written. */
 struct json_style {
@@ -100,6 +122,8 @@ void json_style_comma(struct buf *out, const struct json_style *style, unsigned 
 /* A string literal with quotes. */
 void json_style_string(struct buf *out, const struct json_style *style, const char *s, size_t n);
 
+/* Text as an array of lines, cut behind each \n; empty text is []. */
+void json_render_lines(struct buf *out, const struct json_style *style, unsigned depth, const char *s, size_t n);
 /* Renders a value whose first byte stands at `depth`. With `sorted`, keys ascend. */
 void json_render(struct buf *out, const struct json_style *style, unsigned depth, const struct json_tree *t,
 		 uint32_t node, bool sorted);
