@@ -76,10 +76,14 @@ void presence_fini(struct presence *p);
 void presence_state_copy(struct presence_state *dst, const struct presence_state *src);
 void presence_state_fini(struct presence_state *s);
 void presence_peer_fini(struct presence_peer *p);
-/* Definite maps in the reference's key order; the strings stay the caller's.
- * `update_indefinite` writes an update as Rust clients do (protocol.md 9). */
+/* Definite maps in the reference's key order; the strings stay the caller's. */
 void presence_append(struct buf *out, const struct presence *p);
-void presence_append_as_client(struct buf *out, const struct presence *p);
+/* The same bytes Rust writes: an update is an indefinite map (protocol.md 9). */
+void presence_append_as_rust(struct buf *out, const struct presence *p);
+/* A snapshot of as many of the peers, taken from the front, as fit in
+ * PRESENCE_MAX: clients drop larger ones whole (protocol.md 15 no. 25), so put
+ * the newest first. Returns how many went in. */
+size_t presence_append_snapshot(struct buf *out, const char *sender, struct presence_peer *peers, size_t n_peers);
 /* The clean form of a label (protocol.md 9.4), "peer" when nothing is left of
  * it or it is NULL; allocated. */
 char *presence_label_clean(const char *label);
