@@ -77,9 +77,10 @@ struct host_replace {
 	char *temp;   /* NULL when in_place */
 	bool in_place;
 	bool existed;
-	struct host_file_info info; /* of the new file, after commit; of the temp file, after prepare */
+	struct host_file_info info; /* of the temp file, i.e. of the new file; when in_place, of the old one */
 	const void *p;
 	size_t n;
+	unsigned mode; /* for a new file */
 };
 /* Step 1 (worker): temp file written and synced. p must live until commit or
  * abort. new_mode is for a target that does not exist (umask applies). On
@@ -87,8 +88,9 @@ struct host_replace {
 int host_replace_prepare(struct host *h, struct host_replace *r, const char *path, const void *p, size_t n,
 			 unsigned new_mode);
 /* Step 2 (worker): the rename and the directory's sync. On failure the temp
- * file is removed and the old content is in place (a failed in-place write
- * excepted). *ret_info (may be NULL) is the file as it stands. Ends r either way. */
+ * file is removed and the old content is in place (excepted are a failed
+ * in-place write, and a failed sync of the directory: then the new content is
+ * there but may not survive a power loss). *ret_info (may be NULL) is the file as it stands. Ends r either way. */
 int host_replace_commit(struct host *h, struct host_replace *r, struct host_file_info *ret_info);
 /* Instead of step 2: removes the temp file. Ends r. */
 void host_replace_abort(struct host *h, struct host_replace *r);

@@ -100,8 +100,10 @@ size_t host_work_pending(const struct host *h);
 
 /* Runs until host_stop; 0 or negative errno. */
 int host_run(struct host *h);
-/* Runs until nothing is ready now (without waiting) or host_stop. */
-int host_run_ready(struct host *h);
+/* Runs until `until` is true (looked at after every turn; 0), host_stop was called
+ * (-ECANCELED) or `limit` has passed (-ETIMEDOUT). For tests and short-lived
+ * programs. */
+int host_run_until(struct host *h, bool (*until)(void *ctx), void *ctx, uint64_t limit);
 void host_stop(struct host *h);
 /* Waits for running work, closes what is open and frees everything. Owners
  * should have closed their streams, watches and processes before. */
