@@ -32,4 +32,9 @@ int value_get_json(am_doc *doc, am_objid map, const char *key, struct buf *out);
 char *value_get_str(am_doc *doc, am_objid map, const char *key, size_t *ret_n);
 /* An object of the given type at the key: -ENOENT or -EINVAL (of another type). */
 int value_get_object(am_doc *doc, am_objid map, const char *key, am_type type, am_objid *ret);
+
+/* A value of one document (with all below it) to a key of another. */
+int value_copy(am_doc *src, const am_value *v, am_doc *dst, am_objid map, const char *key, size_t key_n);
+/* Every member of a map into another document's map. */
+int value_copy_map(am_doc *src, am_objid from, am_doc *dst, am_objid to);
 #endif
