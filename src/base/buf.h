@@ -22,7 +22,7 @@ void buf_append_str(struct buf *b, const char *s);
 void buf_append_byte(struct buf *b, uint8_t byte);
 /* Big-endian, as frame lengths are. */
 void buf_append_u32be(struct buf *b, uint32_t v);
-void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull));
 /* Drops `n` (<= b->n) bytes from the front; linear in what stays. */
 void buf_consume(struct buf *b, size_t n);
 /* A NUL behind the content (not counted in n); valid until the next change. */
