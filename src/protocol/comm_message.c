@@ -26,7 +26,7 @@ static void buffer_collect(struct buf *out, struct json_object *numbers)
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *v = json_object_array_get_idx(numbers, i);
 		if (json_object_is_type(v, json_type_int))
-			buf_append_byte(out, (uint8_t)json_object_get_uint64(v));
+			buf_append_byte(out, (uint8_t)json_object_get_int64(v));
 	}
 }
 

@@ -168,7 +168,7 @@ int frame_end(struct buf *out, size_t mark)
 
 int frame_append(struct buf *out, int type, const void *payload, size_t n)
 {
-	if (n > FRAME_MAX)
+	if (n > FRAME_MAX - (type != FRAME_UNTYPED))
 		return -EMSGSIZE; /* without copying it first */
 	buf_reserve(out, n + FRAME_HEADER_SIZE + 1);
 	size_t mark = frame_begin(out, type);
