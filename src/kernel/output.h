@@ -36,7 +36,7 @@ const char *output_type_name(enum output_type type);
 /* One output of an execution. */
 struct output {
 	char id[UUID_TEXT]; /* never changes, also when the content is replaced */
-	uint64_t seq;	    /* grows over all outputs of a queue; also renewed by nothing */
+	uint64_t seq;	    /* grows over all outputs of a queue */
 	enum output_type type;
 	char *entry;	  /* what the document holds */
 	char *display_id; /* or NULL */

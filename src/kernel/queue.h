@@ -44,7 +44,7 @@ struct execution {
 	int64_t queued_ns, started_ns, finished_ns; /* wall clock; 0 = not yet */
 	VEC(struct output) outputs;
 	/* Private to queue.c and kernel.c. */
-	bool got_idle, got_reply, got_error, resent, clear_pending;
+	bool got_idle, got_reply, got_error, aborted, resent, interrupted, clear_pending;
 	void *streams;
 };
 
@@ -84,7 +84,9 @@ struct execution *queue_adopt(struct queue *q, const char *cell_id, bool has_cou
 			      const struct output *outputs, size_t n);
 /* Executions may be sent from now on (kernel ready), or no longer. */
 void queue_set_ready(struct queue *q, bool ready);
-/* Cancels what waits; the running one goes on (stop on error, interrupt). Returns how many left. */
+/* The running one was told to stop: what waits is cancelled now, what is queued from now on will run. */
+void queue_interrupt(struct queue *q);
+/* Cancels what waits; the running one goes on. Returns how many left. */
 size_t queue_cancel_waiting(struct queue *q);
 /* The kernel is gone: the running one ends in error (or cancelled), the waiting ones are cancelled. */
 void queue_abandon(struct queue *q, bool died);
