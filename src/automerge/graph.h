@@ -84,8 +84,12 @@ struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row);
  * nothing fails after operations were applied: reserve, then add. */
 int am_graph_reserve(am_doc *doc, const am_change *c);
 void am_graph_add(am_doc *doc, const am_change *c);
-/* Removes the rows from n on (undo of a refused batch); cannot fail. */
-void am_graph_truncate(am_doc *doc, size_t n);
+/* Undo of a refused batch: the rows added since the mark are forgotten; cannot fail. */
+struct am_graph_mark {
+	size_t rows, more, deps, bytes;
+};
+struct am_graph_mark am_graph_mark(const struct am_graph *g);
+void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m);
 
 typedef AM_VEC(uint32_t) am_rows;
 /* Rows that are not ancestors of (nor among) the given rows, ascending, into
@@ -99,11 +103,15 @@ int am_graph_closure(am_doc *doc, const uint32_t *of, size_t n, am_rows *ret);
 /* The plain chunk of a row: cached, or rebuilt from the operations. The bytes
  * are borrowed until the next call on the document. */
 int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret);
+/* Fills a change with the header fields of a row (no operations); message, deps
+ * and extra are borrowed or in c's arena. */
+int am_graph_header(am_doc *doc, uint32_t row, am_change *c);
 /* Hands the bytes of the newest row to the cache (copied; failing is harmless). */
 void am_graph_cache(am_doc *doc, const uint8_t *p, size_t n);
 
 int am_hash_cmp(const void *a, const void *b); /* for qsort */
 /* Sorts and removes duplicates; returns the new length. */
 size_t am_hash_sort_unique(am_hash *h, size_t n);
+size_t am_hash_lower(const am_hash *sorted, size_t n, const am_hash *h); /* first not below h */
 bool am_hash_in(const am_hash *sorted, size_t n, const am_hash *h);
 #endif

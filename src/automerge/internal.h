@@ -36,6 +36,10 @@ struct am_doc {
  * AM_E_TX when no actor was set. */
 int am_doc_self(am_doc *doc, uint32_t *ret);
 
+/* Moves the cursor of am_save_incremental to the current heads. */
+int am_doc_mark_saved(am_doc *doc);
+bool am_doc_is_empty(const am_doc *doc); /* no changes, none queued */
+
 /* Implemented by the transaction side: commits an open transaction (no message,
  * time 0); AM_OK when there is none. Called first by all that needs heads. */
 int am_tx_flush(am_doc *doc);

@@ -23,7 +23,7 @@ enum {
 
 /* One operation, or a run of `run` text insertions.
  *
- * A run (run > 1) stands for `run` operations with ids id, id+1, ... (same actor),
+ * A run (run > 1; in a text or a list) stands for `run` operations with ids id, id+1, ... (same actor),
  * all in `obj`, insert, action set, each with a string of exactly one Unicode
  * scalar value (val holds them concatenated, meta = total length << 4 | 6), the
  * first after `elem`, each other one after the one before it; no key string, no
@@ -79,6 +79,7 @@ typedef struct am_change {
 	size_t extra_n;
 	am_op *ops;               /* records; op i starts where i-1 ended, ids contiguous from start_op */
 	size_t n_ops;             /* records */
+	void *ops_mem;            /* freed with the change; NULL when ops lie in the arena or are borrowed */
 	struct am_bytes *actors;  /* parsed changes: author, then the others */
 	size_t n_actors;
 	const uint8_t *raw;       /* plain chunk with header; NULL when not built yet */

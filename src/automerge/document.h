@@ -1,0 +1,59 @@
+/* Document chunks: a whole history as change rows and operation rows. */
+#ifndef AUTOMERGE_DOCUMENT_H
+#define AUTOMERGE_DOCUMENT_H
+#include "automerge/change.h"
+#include "automerge/internal.h"
+
+/* One row of the change table. */
+struct am_doc_change {
+	uint32_t actor;      /* index in the file, then local */
+	uint32_t seq, max_op;
+	uint32_t start_op;   /* found from the operations */
+	uint32_t next;       /* assignment: the counter expected next */
+	uint32_t deps, n_deps;
+	int64_t time;
+	struct am_bytes message, extra;
+	size_t ops, n_ops;   /* into changed */
+};
+
+struct am_docfile {
+	const am_allocator *a;
+	struct am_arena arena;       /* inflated columns */
+	struct am_bytes *actors;
+	uint32_t *local;             /* file actor -> local actor */
+	size_t n_actors;
+	const am_hash *heads;
+	size_t n_heads;
+	struct am_in rest;           /* behind the heads */
+	struct am_columns change_cols, op_cols;
+	AM_VEC(struct am_doc_change) changes;
+	AM_VEC(uint32_t) deps;
+	AM_VEC(am_op) rows;          /* document form, document order */
+	am_id *succs;
+	AM_VEC(am_op) changed;       /* change form, by actor and counter */
+	am_id *preds;
+	bool ordered;                /* rows are in canonical order */
+	bool mark_ends_early;        /* a mark end stands before its begin (old releases) */
+};
+/* Reads actors and heads of a document chunk; everything else on demand. The
+ * chunk's bytes are borrowed as long as the file is open. */
+int am_docfile_open(const am_allocator *a, const struct am_chunk *ch, struct am_docfile *ret);
+void am_docfile_close(struct am_docfile *f);
+/* Columns, change rows, operation rows; ids become local to `t`. Rows are
+ * brought into canonical order when they are not. */
+int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
+		      bool strict);
+/* Rows -> the operations of each change (deletes and predecessors). */
+int am_docfile_changes(struct am_docfile *f);
+/* Change i of the decoded file with operations; deps are looked up in `hashes`
+ * (by row). Message, extra and operations are borrowed from f, deps lie in c's arena. */
+int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashes, am_change *c);
+/* Checks the order of rows (document_order.c) and re-sorts them if necessary. */
+int am_docfile_order(struct am_docfile *f, const struct am_actors *t);
+
+/* Loads a document chunk into an empty document. On error the document is to be
+ * thrown away. */
+int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags);
+/* The document chunk of the whole history. */
+int am_document_save(am_doc *doc, bool deflate, struct am_out *out);
+#endif

@@ -1,0 +1,683 @@
+#include "automerge/graph.h"
+
+#include <stdlib.h>
+
+#include "automerge/change.h"
+#include "automerge/internal.h"
+#include "automerge/opset.h"
+
+enum { FLAG_NEW = 1, FLAG_OLD = 2 };
+
+/* ---- hashes ---- */
+
+int am_hash_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(am_hash));
+}
+
+size_t am_hash_sort_unique(am_hash *h, size_t n)
+{
+	size_t k = 0;
+
+	if (n > 1)
+		qsort(h, n, sizeof *h, am_hash_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (!k || am_hash_cmp(&h[k - 1], &h[i]) != 0)
+			h[k++] = h[i];
+	return k;
+}
+
+size_t am_hash_lower(const am_hash *sorted, size_t n, const am_hash *h)
+{
+	size_t lo = 0, hi = n, mid;
+
+	while (lo < hi) {
+		mid = (lo + hi) / 2;
+		if (am_hash_cmp(&sorted[mid], h) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool am_hash_in(const am_hash *sorted, size_t n, const am_hash *h)
+{
+	size_t i = am_hash_lower(sorted, n, h);
+
+	return i < n && am_hash_cmp(&sorted[i], h) == 0;
+}
+
+/* ---- hash index ---- */
+
+static size_t slot_of(const struct am_graph *g, const am_hash *h)
+{
+	uint64_t x;
+
+	memcpy(&x, h->b, sizeof x);
+	return (size_t)(x ^ x >> 32) & (g->n_slots - 1);
+}
+
+uint32_t am_graph_find(const struct am_graph *g, const am_hash *h)
+{
+	size_t i;
+
+	if (!g->n_slots)
+		return AM_NONE;
+	for (i = slot_of(g, h); g->slot[i] != AM_NONE; i = (i + 1) & (g->n_slots - 1))
+		if (memcmp(&g->hash.p[g->slot[i]], h, sizeof *h) == 0)
+			return g->slot[i];
+	return AM_NONE;
+}
+
+static void slot_add(struct am_graph *g, uint32_t row)
+{
+	size_t i = slot_of(g, &g->hash.p[row]);
+
+	while (g->slot[i] != AM_NONE)
+		i = (i + 1) & (g->n_slots - 1);
+	g->slot[i] = row;
+}
+
+static void slots_refill(struct am_graph *g)
+{
+	if (!g->n_slots)
+		return;
+	memset(g->slot, 0xff, g->n_slots * sizeof *g->slot);
+	for (size_t i = 0; i < g->row.n; i++)
+		slot_add(g, (uint32_t)i);
+}
+
+static int slots_reserve(struct am_graph *g, const am_allocator *a)
+{
+	size_t want = g->n_slots ? g->n_slots * 2 : 64;
+	uint32_t *p;
+
+	if ((g->row.n + 1) * 3 <= g->n_slots * 2)
+		return AM_OK;
+	p = am_mem_realloc(a, g->slot, want, sizeof *p);
+	if (!p)
+		return AM_E_NOMEM;
+	g->slot = p;
+	g->n_slots = want;
+	slots_refill(g);
+	return AM_OK;
+}
+
+/* ---- rows ---- */
+
+void am_graph_fini(struct am_graph *g, const am_allocator *a)
+{
+	for (size_t i = g->cache_head; i < g->cached.n; i++)
+		am_mem_free(a, g->cached.p[i].p);
+	for (size_t i = 0; i < g->actor.n; i++)
+		am_mem_free(a, g->actor.p[i].p);
+	am_vec_free(a, &g->hash);
+	am_vec_free(a, &g->row);
+	am_vec_free(a, &g->more);
+	am_vec_free(a, &g->deps);
+	am_vec_free(a, &g->bytes);
+	am_mem_free(a, g->slot);
+	am_vec_free(a, &g->heads);
+	am_vec_free(a, &g->head_rows);
+	am_vec_free(a, &g->actor);
+	am_vec_free(a, &g->flag);
+	am_vec_free(a, &g->heap);
+	am_vec_free(a, &g->touched);
+	am_vec_free(a, &g->cached);
+	*g = (struct am_graph){0};
+}
+
+uint32_t am_graph_by_seq(const struct am_graph *g, uint32_t actor, uint64_t seq)
+{
+	if (actor >= g->actor.n || seq == 0 || seq > g->actor.p[actor].n)
+		return AM_NONE;
+	return g->actor.p[actor].p[seq - 1];
+}
+
+struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row)
+{
+	const struct am_row *r = &g->row.p[row];
+
+	if (r->more == AM_NONE)
+		return (struct am_row_deps){&r->dep, r->dep != AM_NONE};
+	return (struct am_row_deps){g->deps.p + g->more.p[r->more].deps_off, g->more.p[r->more].n_deps};
+}
+
+int64_t am_graph_time(const struct am_graph *g, uint32_t row)
+{
+	const struct am_row *r = &g->row.p[row];
+
+	return r->more == AM_NONE ? (int64_t)r->time : g->more.p[r->more].time;
+}
+
+static struct am_bytes bytes_at(const struct am_graph *g, uint32_t off, uint32_t n)
+{
+	return (struct am_bytes){g->bytes.p ? g->bytes.p + off : (const uint8_t *)"", n};
+}
+
+struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row)
+{
+	const struct am_row *r = &g->row.p[row];
+
+	if (r->more == AM_NONE)
+		return bytes_at(g, 0, 0);
+	return bytes_at(g, g->more.p[r->more].message_off, g->more.p[r->more].message_n);
+}
+
+struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row)
+{
+	const struct am_row *r = &g->row.p[row];
+
+	if (r->more == AM_NONE)
+		return bytes_at(g, 0, 0);
+	return bytes_at(g, g->more.p[r->more].extra_off, g->more.p[r->more].extra_n);
+}
+
+static bool needs_more(const am_change *c)
+{
+	return c->n_deps > 1 || c->message_n || c->extra_n || c->time < 0 || c->time > UINT32_MAX;
+}
+
+static int reserve_actor(struct am_graph *g, const am_allocator *a, uint32_t actor)
+{
+	if (actor >= g->actor.n) {
+		size_t extra = actor + 1 - g->actor.n;
+
+		if (am_vec_reserve(a, &g->actor, extra))
+			return AM_E_NOMEM;
+		memset(g->actor.p + g->actor.n, 0, extra * sizeof *g->actor.p);
+		g->actor.n += extra;
+	}
+	return am_vec_reserve(a, &g->actor.p[actor], 1);
+}
+
+int am_graph_reserve(am_doc *doc, const am_change *c)
+{
+	struct am_graph *g = &doc->graph;
+	const am_allocator *a = &doc->a;
+
+	if (g->row.n >= AM_NONE - 1 || g->bytes.n + c->message_n + c->extra_n > UINT32_MAX ||
+	    g->deps.n + c->n_deps > UINT32_MAX)
+		return AM_E_LIMIT;
+	if (slots_reserve(g, a) || am_vec_reserve(a, &g->hash, 1) || am_vec_reserve(a, &g->row, 1) ||
+	    am_vec_reserve(a, &g->flag, 1) || am_vec_reserve(a, &g->heads, 1) ||
+	    am_vec_reserve(a, &g->head_rows, 1) || reserve_actor(g, a, c->actor))
+		return AM_E_NOMEM;
+	if (needs_more(c) &&
+	    (am_vec_reserve(a, &g->more, 1) || am_vec_reserve(a, &g->deps, c->n_deps) ||
+	     am_vec_reserve(a, &g->bytes, c->message_n + c->extra_n)))
+		return AM_E_NOMEM;
+	return AM_OK;
+}
+
+static uint32_t add_bytes(struct am_graph *g, const uint8_t *p, size_t n)
+{
+	uint32_t at = (uint32_t)g->bytes.n;
+
+	if (n)
+		memcpy(g->bytes.p + at, p, n);
+	g->bytes.n += n;
+	return at;
+}
+
+static uint32_t add_more(struct am_graph *g, const am_change *c)
+{
+	struct am_row_more m = {.time = c->time, .deps_off = (uint32_t)g->deps.n, .n_deps = (uint32_t)c->n_deps};
+
+	for (size_t i = 0; i < c->n_deps; i++)
+		g->deps.p[g->deps.n++] = am_graph_find(g, &c->deps[i]);
+	m.message_n = (uint32_t)c->message_n;
+	m.message_off = add_bytes(g, c->message, c->message_n);
+	m.extra_n = (uint32_t)c->extra_n;
+	m.extra_off = add_bytes(g, c->extra, c->extra_n);
+	g->more.p[g->more.n] = m;
+	return (uint32_t)g->more.n++;
+}
+
+static void drop_head(struct am_graph *g, const am_hash *h)
+{
+	size_t i = am_hash_lower(g->heads.p, g->heads.n, h);
+
+	if (i == g->heads.n || am_hash_cmp(&g->heads.p[i], h) != 0)
+		return;
+	memmove(g->heads.p + i, g->heads.p + i + 1, (g->heads.n - i - 1) * sizeof *g->heads.p);
+	memmove(g->head_rows.p + i, g->head_rows.p + i + 1, (g->heads.n - i - 1) * sizeof *g->head_rows.p);
+	g->head_rows.n = --g->heads.n;
+}
+
+static void add_head(struct am_graph *g, const am_hash *h, uint32_t row)
+{
+	size_t i = am_hash_lower(g->heads.p, g->heads.n, h);
+
+	memmove(g->heads.p + i + 1, g->heads.p + i, (g->heads.n - i) * sizeof *g->heads.p);
+	memmove(g->head_rows.p + i + 1, g->head_rows.p + i, (g->heads.n - i) * sizeof *g->head_rows.p);
+	g->heads.p[i] = *h;
+	g->head_rows.p[i] = row;
+	g->head_rows.n = ++g->heads.n;
+}
+
+void am_graph_add(am_doc *doc, const am_change *c)
+{
+	struct am_graph *g = &doc->graph;
+	struct am_seqs *seqs = &g->actor.p[c->actor];
+	uint32_t row = (uint32_t)g->row.n;
+	struct am_row r = {.actor = c->actor, .seq = (uint32_t)c->seq, .start_op = c->start_op,
+			   .op_count = c->op_count, .dep = AM_NONE, .more = AM_NONE};
+
+	if (needs_more(c)) {
+		r.more = add_more(g, c);
+	} else {
+		r.time = (uint32_t)c->time;
+		if (c->n_deps)
+			r.dep = am_graph_find(g, &c->deps[0]);
+	}
+	for (size_t i = 0; i < c->n_deps; i++)
+		drop_head(g, &c->deps[i]);
+	add_head(g, &c->hash, row);
+	g->hash.p[row] = c->hash;
+	g->hash.n++;
+	g->flag.p[row] = 0;
+	g->flag.n++;
+	g->row.p[row] = r;
+	g->row.n++;
+	slot_add(g, row);
+	seqs->p[seqs->n++] = row;
+	seqs->has_author |= am_change_author(c->extra, c->extra_n);
+}
+
+/* ---- undo ---- */
+
+struct am_graph_mark am_graph_mark(const struct am_graph *g)
+{
+	return (struct am_graph_mark){g->row.n, g->more.n, g->deps.n, g->bytes.n};
+}
+
+static void find_heads(struct am_graph *g)
+{
+	struct am_row_deps d;
+
+	g->heads.n = g->head_rows.n = 0;
+	for (size_t i = 0; i < g->row.n; i++) {
+		d = am_graph_deps(g, (uint32_t)i);
+		for (size_t k = 0; k < d.n; k++)
+			g->flag.p[d.p[k]] = FLAG_OLD;
+	}
+	for (size_t i = 0; i < g->row.n; i++) {
+		if (!g->flag.p[i]) {
+			if (g->heads.n == g->heads.cap || g->heads.n == g->head_rows.cap)
+				break; /* not reached: there were as many heads before */
+			add_head(g, &g->hash.p[i], (uint32_t)i);
+		}
+		g->flag.p[i] = 0;
+	}
+}
+
+void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m)
+{
+	struct am_graph *g = &doc->graph;
+	struct am_bytes extra;
+
+	if (g->row.n == m->rows)
+		return;
+	for (size_t i = g->row.n; i > m->rows; i--) {
+		struct am_seqs *s = &g->actor.p[g->row.p[i - 1].actor];
+
+		extra = am_graph_extra(g, (uint32_t)i - 1);
+		if (am_change_author(extra.p, extra.n))
+			s->has_author = false;
+		s->n--;
+	}
+	while (g->cached.n > g->cache_head && g->cache_first + g->cached.n > m->rows) {
+		struct am_cached *c = &g->cached.p[--g->cached.n];
+
+		g->cache_bytes -= c->n;
+		am_mem_free(&doc->a, c->p);
+	}
+	g->row.n = g->hash.n = g->flag.n = m->rows;
+	g->more.n = m->more;
+	g->deps.n = m->deps;
+	g->bytes.n = m->bytes;
+	slots_refill(g);
+	find_heads(g);
+}
+
+/* ---- walks: a heap of rows, greatest first ---- */
+
+static int heap_push(am_doc *doc, uint32_t row)
+{
+	struct am_graph *g = &doc->graph;
+	size_t i;
+
+	if (am_vec_reserve(&doc->a, &g->heap, 1) || am_vec_reserve(&doc->a, &g->touched, 1))
+		return AM_E_NOMEM;
+	g->touched.p[g->touched.n++] = row;
+	for (i = g->heap.n++; i && g->heap.p[(i - 1) / 2] < row; i = (i - 1) / 2)
+		g->heap.p[i] = g->heap.p[(i - 1) / 2];
+	g->heap.p[i] = row;
+	return AM_OK;
+}
+
+static uint32_t heap_pop(struct am_graph *g)
+{
+	uint32_t top = g->heap.p[0], last = g->heap.p[--g->heap.n];
+	size_t i = 0, k;
+
+	for (; (k = 2 * i + 1) < g->heap.n; i = k) {
+		if (k + 1 < g->heap.n && g->heap.p[k + 1] > g->heap.p[k])
+			k++;
+		if (g->heap.p[k] <= last)
+			break;
+		g->heap.p[i] = g->heap.p[k];
+	}
+	g->heap.p[i] = last;
+	return top;
+}
+
+/* Marks a row; *live counts queued rows that are not (yet) known to be old. */
+static int mark_row(am_doc *doc, uint32_t row, uint8_t flag, size_t *live)
+{
+	uint8_t *f = &doc->graph.flag.p[row];
+
+	if (*f == 0) {
+		if (heap_push(doc, row))
+			return AM_E_NOMEM;
+		*f = flag;
+		*live += flag == FLAG_NEW;
+		return AM_OK;
+	}
+	if (flag == FLAG_OLD && *f == FLAG_NEW) {
+		*f = FLAG_OLD;
+		(*live)--;
+	}
+	return AM_OK;
+}
+
+static void walk_end(struct am_graph *g)
+{
+	for (size_t i = 0; i < g->touched.n; i++)
+		g->flag.p[g->touched.p[i]] = 0;
+	g->touched.n = g->heap.n = 0;
+}
+
+static int since_walk(am_doc *doc, am_rows *ret, size_t *live)
+{
+	struct am_graph *g = &doc->graph;
+	struct am_row_deps d;
+	uint32_t row;
+	uint8_t f;
+	int rc;
+
+	while (*live) {
+		row = heap_pop(g);
+		f = g->flag.p[row];
+		if (f == FLAG_NEW) {
+			(*live)--;
+			if (am_vec_reserve(&doc->a, ret, 1))
+				return AM_E_NOMEM;
+			ret->p[ret->n++] = row;
+		}
+		d = am_graph_deps(g, row);
+		for (size_t i = 0; i < d.n; i++) {
+			rc = mark_row(doc, d.p[i], f, live);
+			if (rc)
+				return rc;
+		}
+	}
+	return AM_OK;
+}
+
+int am_graph_since(am_doc *doc, const uint32_t *have, size_t n, am_rows *ret)
+{
+	struct am_graph *g = &doc->graph;
+	size_t live = 0, from = ret->n, to;
+	uint32_t x;
+	int rc = AM_OK;
+
+	if (n == 0) { /* everything */
+		if (am_vec_reserve(&doc->a, ret, g->row.n))
+			return AM_E_NOMEM;
+		for (size_t i = 0; i < g->row.n; i++)
+			ret->p[ret->n++] = (uint32_t)i;
+		return AM_OK;
+	}
+	for (size_t i = 0; i < n && rc == AM_OK; i++)
+		rc = mark_row(doc, have[i], FLAG_OLD, &live);
+	for (size_t i = 0; i < g->heads.n && rc == AM_OK; i++)
+		rc = mark_row(doc, g->head_rows.p[i], FLAG_NEW, &live);
+	if (rc == AM_OK)
+		rc = since_walk(doc, ret, &live);
+	walk_end(g);
+	if (rc) {
+		ret->n = from;
+		return rc;
+	}
+	for (to = ret->n; from + 1 < to; from++) { /* descending to ascending */
+		x = ret->p[from];
+		ret->p[from] = ret->p[--to];
+		ret->p[to] = x;
+	}
+	return AM_OK;
+}
+
+int am_graph_since_hashes(am_doc *doc, const am_hash *have, size_t n, am_rows *ret)
+{
+	uint32_t few[16], *rows = few, row;
+	size_t k = 0;
+	int rc;
+
+	if (n > 16) {
+		rows = am_mem_alloc(&doc->a, n * sizeof *rows);
+		if (!rows)
+			return AM_E_NOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		row = am_graph_find(&doc->graph, &have[i]);
+		if (row != AM_NONE)
+			rows[k++] = row;
+	}
+	rc = am_graph_since(doc, rows, k, ret);
+	if (rows != few)
+		am_mem_free(&doc->a, rows);
+	return rc;
+}
+
+int am_graph_closure(am_doc *doc, const uint32_t *of, size_t n, am_rows *ret)
+{
+	am_rows out = {0};
+	size_t k = 0;
+	int rc = AM_OK;
+
+	if (n == 0)
+		return AM_OK;
+	rc = am_graph_since(doc, of, n, &out);
+	if (rc == AM_OK)
+		rc = am_vec_reserve(&doc->a, ret, doc->graph.row.n - out.n);
+	for (uint32_t i = 0; rc == AM_OK && i < doc->graph.row.n; i++) {
+		if (k < out.n && out.p[k] == i)
+			k++;
+		else
+			ret->p[ret->n++] = i;
+	}
+	am_vec_free(&doc->a, &out);
+	return rc;
+}
+
+/* ---- clocks ---- */
+
+static bool are_heads(const struct am_graph *g, const am_hash *h, size_t n)
+{
+	if (n != g->heads.n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!am_hash_in(g->heads.p, n, &h[i]) || (i && am_hash_cmp(&h[i - 1], &h[i]) == 0))
+			return false;
+	return true;
+}
+
+static int clock_alloc(am_doc *doc, am_clock *c)
+{
+	c->n = doc->graph.actor.n;
+	c->max_op = am_mem_zalloc(&doc->a, (2 * c->n + 1) * sizeof *c->max_op);
+	if (!c->max_op)
+		return AM_E_NOMEM;
+	c->seq = c->max_op + c->n;
+	return AM_OK;
+}
+
+void am_clock_fini(am_doc *doc, am_clock *c)
+{
+	am_mem_free(&doc->a, c->max_op);
+	*c = (am_clock){0};
+}
+
+/* Per actor the newest row that is not in `out` (ascending). */
+static void clock_without(struct am_graph *g, const am_rows *out, am_clock *c)
+{
+	for (size_t i = 0; i < out->n; i++)
+		g->flag.p[out->p[i]] = FLAG_NEW;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct am_seqs *s = &g->actor.p[i];
+		size_t n = s->n;
+
+		while (n && g->flag.p[s->p[n - 1]])
+			n--;
+		c->seq[i] = (uint32_t)n;
+		c->max_op[i] = n ? am_row_max_op(&g->row.p[s->p[n - 1]]) : 0;
+	}
+	for (size_t i = 0; i < out->n; i++)
+		g->flag.p[out->p[i]] = 0;
+}
+
+int am_graph_clock(am_doc *doc, const am_hash *heads, size_t n, am_clock *ret)
+{
+	am_rows out = {0};
+	am_clock c = {0};
+	int rc = AM_OK;
+
+	for (size_t i = 0; i < n; i++)
+		if (am_graph_find(&doc->graph, &heads[i]) == AM_NONE)
+			return AM_E_NOT_FOUND;
+	if (n && !are_heads(&doc->graph, heads, n))
+		rc = am_graph_since_hashes(doc, heads, n, &out);
+	if (rc == AM_OK)
+		rc = clock_alloc(doc, &c);
+	if (rc == AM_OK && n)
+		clock_without(&doc->graph, &out, &c);
+	am_vec_free(&doc->a, &out);
+	if (rc == AM_OK)
+		*ret = c;
+	return rc;
+}
+
+/* ---- change bytes ---- */
+
+int am_graph_header(am_doc *doc, uint32_t row, am_change *c)
+{
+	const struct am_graph *g = &doc->graph;
+	const struct am_row *r = &g->row.p[row];
+	struct am_row_deps d = am_graph_deps(g, row);
+	struct am_bytes b;
+	am_hash *deps = am_arena_array(&c->arena, d.n, sizeof *deps);
+
+	if (!deps)
+		return AM_E_NOMEM;
+	for (size_t i = 0; i < d.n; i++)
+		deps[i] = g->hash.p[d.p[i]];
+	c->hash = g->hash.p[row];
+	c->deps = deps;
+	c->n_deps = d.n;
+	c->actor = r->actor;
+	c->seq = r->seq;
+	c->start_op = r->start_op;
+	c->op_count = r->op_count;
+	c->time = am_graph_time(g, row);
+	b = am_graph_message(g, row);
+	c->message = b.p;
+	c->message_n = b.n;
+	b = am_graph_extra(g, row);
+	c->extra = b.p;
+	c->extra_n = b.n;
+	return AM_OK;
+}
+
+static const struct am_cached *cached(const struct am_graph *g, uint32_t row)
+{
+	size_t i;
+
+	if (row < g->cache_first + g->cache_head || row >= g->cache_first + g->cached.n)
+		return NULL;
+	i = row - g->cache_first;
+	return g->cached.p[i].p ? &g->cached.p[i] : NULL;
+}
+
+int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret)
+{
+	const struct am_row *r = &doc->graph.row.p[row];
+	const struct am_cached *hit = cached(&doc->graph, row);
+	am_change c;
+	am_hash hash = doc->graph.hash.p[row];
+	int rc;
+
+	if (hit) {
+		*ret = (struct am_bytes){hit->p, hit->n};
+		return AM_OK;
+	}
+	am_change_init(&c, &doc->a);
+	rc = am_graph_header(doc, row, &c);
+	if (rc == AM_OK && r->op_count)
+		rc = am_ops_collect(doc, r->actor, r->start_op, r->op_count, &c);
+	if (rc == AM_OK)
+		rc = am_change_build(doc->scratch, &doc->actors, &c, ret);
+	if (rc == AM_OK && memcmp(&hash, &c.hash, sizeof hash) != 0)
+		rc = AM_E_POISON; /* never hand out bytes of another change */
+	am_change_fini(&c);
+	return rc;
+}
+
+static void cache_evict(am_doc *doc)
+{
+	struct am_graph *g = &doc->graph;
+	size_t live;
+
+	while (g->cache_head < g->cached.n && g->cache_bytes > doc->opts.change_cache) {
+		struct am_cached *c = &g->cached.p[g->cache_head++];
+
+		g->cache_bytes -= c->n;
+		am_mem_free(&doc->a, c->p);
+		c->p = NULL;
+		c->n = 0;
+	}
+	if (g->cache_head < 64 || g->cache_head * 2 < g->cached.n)
+		return;
+	live = g->cached.n - g->cache_head;
+	memmove(g->cached.p, g->cached.p + g->cache_head, live * sizeof *g->cached.p);
+	g->cache_first += g->cache_head;
+	g->cached.n = live;
+	g->cache_head = 0;
+}
+
+void am_graph_cache(am_doc *doc, const uint8_t *p, size_t n)
+{
+	struct am_graph *g = &doc->graph;
+	size_t row = g->row.n - 1;
+	uint8_t *copy;
+
+	if (g->cached.n == 0)
+		g->cache_first = row;
+	if (g->cache_first + g->cached.n != row) { /* rows came in without bytes: start over */
+		for (; g->cache_head < g->cached.n; g->cache_head++)
+			am_mem_free(&doc->a, g->cached.p[g->cache_head].p);
+		g->cached.n = g->cache_head = g->cache_bytes = 0;
+		g->cache_first = row;
+	}
+	if (n > doc->opts.change_cache || am_vec_reserve(&doc->a, &g->cached, 1))
+		return;
+	copy = am_mem_alloc(&doc->a, n);
+	if (!copy)
+		return;
+	memcpy(copy, p, n);
+	g->cached.p[g->cached.n++] = (struct am_cached){copy, (uint32_t)n};
+	g->cache_bytes += n;
+	cache_evict(doc);
+}

@@ -1,0 +1,283 @@
+/* Saving: the document chunk, change chunks since some heads. */
+#include "automerge/document.h"
+#include "automerge/opset.h"
+
+#define DEFLATE_FROM 256 /* columns of fewer bytes stay plain, as in the crate */
+
+struct saver {
+	am_doc *doc;
+	struct am_op_enc ops;
+	struct am_rle_enc actor, message, deps_count, extra_meta;
+	struct am_delta_enc seq, max_op, time, deps;
+	struct am_out extra, body;
+	uint32_t *map;      /* local actor -> index in the file */
+	uint32_t n_actors;  /* in the file */
+};
+
+static void saver_init(struct saver *s, am_doc *doc)
+{
+	*s = (struct saver){.doc = doc};
+	am_op_enc_init(&s->ops, &doc->a);
+	am_op_enc_reset(&s->ops, AM_FORM_DOCUMENT);
+	am_rle_enc_init(&s->actor, &doc->a, AM_RLE_UINT);
+	am_rle_enc_init(&s->message, &doc->a, AM_RLE_STR);
+	am_rle_enc_init(&s->deps_count, &doc->a, AM_RLE_UINT);
+	am_rle_enc_init(&s->extra_meta, &doc->a, AM_RLE_UINT);
+	am_rle_enc_init(&s->seq.r, &doc->a, AM_RLE_INT);
+	am_rle_enc_init(&s->max_op.r, &doc->a, AM_RLE_INT);
+	am_rle_enc_init(&s->time.r, &doc->a, AM_RLE_INT);
+	am_rle_enc_init(&s->deps.r, &doc->a, AM_RLE_INT);
+	s->extra.a = s->body.a = &doc->a;
+}
+
+static void saver_fini(struct saver *s)
+{
+	am_op_enc_fini(&s->ops);
+	am_rle_enc_fini(&s->actor);
+	am_rle_enc_fini(&s->message);
+	am_rle_enc_fini(&s->deps_count);
+	am_rle_enc_fini(&s->extra_meta);
+	am_rle_enc_fini(&s->seq.r);
+	am_rle_enc_fini(&s->max_op.r);
+	am_rle_enc_fini(&s->time.r);
+	am_rle_enc_fini(&s->deps.r);
+	am_out_free(&s->extra);
+	am_out_free(&s->body);
+	am_mem_free(&s->doc->a, s->map);
+}
+
+/* Actors that authored a change, in byte order; the others are not written. */
+static int map_actors(struct saver *s)
+{
+	const am_doc *doc = s->doc;
+
+	s->map = am_mem_realloc(&doc->a, NULL, doc->actors.v.n + 1, sizeof *s->map);
+	if (!s->map)
+		return AM_E_NOMEM;
+	for (size_t r = 0; r < doc->actors.v.n; r++) {
+		uint32_t ix = doc->actors.order[r];
+
+		s->map[ix] = AM_NONE;
+		if (ix < doc->graph.actor.n && doc->graph.actor.p[ix].n)
+			s->map[ix] = s->n_actors++;
+	}
+	return AM_OK;
+}
+
+static void put_change_row(struct saver *s, uint32_t row)
+{
+	const struct am_graph *g = &s->doc->graph;
+	const struct am_row *r = &g->row.p[row];
+	struct am_row_deps d = am_graph_deps(g, row);
+	struct am_bytes message = am_graph_message(g, row), extra = am_graph_extra(g, row);
+
+	am_rle_put(&s->actor, s->map[r->actor], 1);
+	am_delta_put(&s->seq, r->seq);
+	am_delta_put(&s->max_op, am_row_max_op(r));
+	am_delta_put(&s->time, (uint64_t)am_graph_time(g, row));
+	if (message.n)
+		am_rle_str(&s->message, message.p, message.n, 1);
+	else
+		am_rle_null(&s->message, 1);
+	am_rle_put(&s->deps_count, d.n, 1);
+	for (size_t i = 0; i < d.n; i++)
+		am_delta_put(&s->deps, d.p[i]);
+	am_rle_put(&s->extra_meta, (uint64_t)extra.n << 4 | AM_VAL_BYTES, 1);
+	am_out_put(&s->extra, extra.p, extra.n);
+}
+
+static int change_columns(struct saver *s, struct am_columns *ret)
+{
+	struct { uint32_t spec; struct am_rle_enc *rle; const struct am_out *out; } all[] = {
+		{1, &s->actor, NULL}, {3, &s->seq.r, NULL}, {19, &s->max_op.r, NULL}, {35, &s->time.r, NULL},
+		{53, &s->message, NULL}, {64, &s->deps_count, NULL}, {67, &s->deps.r, NULL},
+		{86, &s->extra_meta, NULL}, {87, NULL, &s->extra}};
+
+	ret->n = 0;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		const struct am_out *o = all[i].rle ? &all[i].rle->out : all[i].out;
+
+		if (all[i].rle)
+			am_rle_finish(all[i].rle);
+		if (o->err)
+			return o->err;
+		if (o->n)
+			ret->v[ret->n++] = (struct am_column){.spec = all[i].spec, .n = o->n, .p = o->p};
+	}
+	return AM_OK;
+}
+
+static int put_row(void *ctx, const am_op *row)
+{
+	struct saver *s = ctx;
+
+	am_op_enc_put(&s->ops, row, s->map);
+	return AM_OK;
+}
+
+/* Replaces large columns by their compressed form; the bytes go to `packed`,
+ * pointers into it are set once it no longer moves. */
+static int deflate_columns(struct saver *s, struct am_columns *cols, struct am_out *packed, size_t *at)
+{
+	int rc;
+
+	for (size_t i = 0; i < cols->n; i++) {
+		struct am_column *c = &cols->v[i];
+
+		if (c->n < DEFLATE_FROM)
+			continue;
+		at[i] = packed->n;
+		rc = am_deflate(&s->doc->scratch->deflater, c->p, c->n, packed);
+		if (rc)
+			return rc;
+		c->deflated = true;
+		c->n = packed->n - at[i];
+	}
+	return AM_OK;
+}
+
+static void point_at(struct am_columns *cols, const struct am_out *packed, const size_t *at)
+{
+	for (size_t i = 0; i < cols->n; i++)
+		if (cols->v[i].deflated)
+			cols->v[i].p = packed->p + at[i];
+}
+
+static void put_body(struct saver *s, const struct am_columns *changes, const struct am_columns *ops)
+{
+	const am_doc *doc = s->doc;
+	struct am_out *o = &s->body;
+
+	if (am_out_need(o, AM_CHUNK_HEAD_MAX))
+		o->n = AM_CHUNK_HEAD_MAX;
+	am_out_uleb(o, s->n_actors);
+	for (size_t r = 0; r < doc->actors.v.n; r++) {
+		uint32_t ix = doc->actors.order[r];
+
+		if (s->map[ix] != AM_NONE)
+			am_out_block(o, doc->actors.v.p[ix].p, doc->actors.v.p[ix].n);
+	}
+	am_out_hashes(o, doc->graph.heads.p, doc->graph.heads.n);
+	am_columns_put_meta(o, changes);
+	am_columns_put_meta(o, ops);
+	am_columns_put_data(o, changes);
+	am_columns_put_data(o, ops);
+	for (size_t i = 0; i < doc->graph.heads.n; i++)
+		am_out_uleb(o, doc->graph.head_rows.p[i]);
+}
+
+int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
+{
+	struct saver s;
+	struct am_columns changes, ops;
+	struct am_out packed = {.a = &doc->a};
+	size_t at_changes[AM_MAX_COLUMNS], at_ops[AM_MAX_COLUMNS], start;
+	am_hash unused;
+	int rc;
+
+	saver_init(&s, doc);
+	rc = map_actors(&s);
+	if (rc == AM_OK)
+		rc = am_ops_each_row(doc, put_row, &s);
+	for (size_t i = 0; i < doc->graph.row.n && rc == AM_OK; i++)
+		put_change_row(&s, (uint32_t)i);
+	if (rc || (rc = change_columns(&s, &changes)) || (rc = am_op_enc_finish(&s.ops, &ops)))
+		goto out;
+	if (deflate && ((rc = deflate_columns(&s, &changes, &packed, at_changes)) ||
+			(rc = deflate_columns(&s, &ops, &packed, at_ops))))
+		goto out;
+	if (deflate) {
+		point_at(&changes, &packed, at_changes);
+		point_at(&ops, &packed, at_ops);
+	}
+	put_body(&s, &changes, &ops);
+	rc = s.body.err;
+	if (rc)
+		goto out;
+	start = am_chunk_seal(&s.body, AM_CHUNK_DOCUMENT, &unused);
+	am_out_put(out, s.body.p + start, s.body.n - start);
+	rc = out->err;
+out:
+	am_out_free(&packed);
+	saver_fini(&s);
+	return rc;
+}
+
+/* ---- public ---- */
+
+int am_doc_mark_saved(am_doc *doc)
+{
+	size_t n = doc->graph.heads.n;
+	am_hash *p = am_mem_realloc(&doc->a, doc->saved_heads, n, sizeof *p);
+
+	if (!p)
+		return AM_E_NOMEM;
+	if (n)
+		memcpy(p, doc->graph.heads.p, n * sizeof *p);
+	doc->saved_heads = p;
+	doc->n_saved_heads = n;
+	return AM_OK;
+}
+
+int am_save(am_doc *doc, int flags, am_buf *out)
+{
+	struct am_out o = {.a = &doc->a};
+	int rc = am_tx_flush(doc);
+
+	if (rc == AM_OK)
+		rc = am_document_save(doc, !(flags & AM_SAVE_PLAIN), &o);
+	if (rc == AM_OK && !(flags & AM_SAVE_NO_ORPHANS))
+		for (const struct am_orphan *q = doc->queue.oldest; q; q = q->next)
+			am_out_put(&o, q->c.raw, q->c.raw_n);
+	if (rc == AM_OK)
+		rc = o.err;
+	if (rc == AM_OK)
+		rc = am_doc_mark_saved(doc);
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	am_out_free(&o);
+	return rc;
+}
+
+static int chunks_since(am_doc *doc, const am_hash *have, size_t n, struct am_out *o)
+{
+	struct am_bytes chunk;
+	am_rows rows = {0};
+	int rc = am_graph_since_hashes(doc, have, n, &rows);
+
+	for (size_t i = 0; i < rows.n && rc == AM_OK; i++) {
+		rc = am_graph_chunk(doc, rows.p[i], &chunk);
+		if (rc == AM_OK)
+			am_out_put(o, chunk.p, chunk.n);
+	}
+	am_vec_free(&doc->a, &rows);
+	return rc ? rc : o->err;
+}
+
+int am_save_after(am_doc *doc, const am_hash *have, size_t n, am_buf *out)
+{
+	struct am_out o = {.a = &doc->a};
+	int rc = am_tx_flush(doc);
+
+	if (rc == AM_OK)
+		rc = chunks_since(doc, have, n, &o);
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	am_out_free(&o);
+	return rc;
+}
+
+int am_save_incremental(am_doc *doc, am_buf *out)
+{
+	struct am_out o = {.a = &doc->a};
+	int rc = am_tx_flush(doc);
+
+	if (rc == AM_OK)
+		rc = chunks_since(doc, doc->saved_heads, doc->n_saved_heads, &o);
+	if (rc == AM_OK)
+		rc = am_doc_mark_saved(doc);
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	am_out_free(&o);
+	return rc;
+}
