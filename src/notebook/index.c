@@ -185,6 +185,7 @@ int index_open(am_doc *doc, struct notebook **ret)
 		notebook_free(nb);
 		return r;
 	}
+	index_remember_metadata(nb);
 	*ret = nb;
 	return 0;
 }

@@ -18,7 +18,9 @@ struct notebook {
 	struct map by_id;
 	VEC(struct cell_entry *) order; /* by position, then id (documents.md 3.7) */
 	VEC(am_hash) seen; /* heads at the last refresh */
-	struct buf metadata; /* JSON of the metadata map when last looked at, for metadata_repair */
+	/* metadata_repair: the map's JSON when last looked at, and which objects the sections were. */
+	struct buf metadata;
+	am_objid sections[3];
 };
 
 /* Wraps a document that holds the genesis and builds the index. Takes doc over. */
@@ -33,4 +35,6 @@ struct cell_entry *index_put(struct notebook *nb, const char *id, am_objid obj);
 void index_remove(struct notebook *nb, const char *id);
 /* The root map `metadata`; with make it is created when truly absent. */
 int index_metadata(struct notebook *nb, bool make, am_objid *ret);
+/* metadata.c: remembers the metadata map as it is. */
+void index_remember_metadata(struct notebook *nb);
 #endif

@@ -11,7 +11,7 @@ struct str_list {
 };
 void str_list_fini(struct str_list *l);
 
-/* NetbookMetadataSnapshot as a structure; NULL = unset, has_*: the section exists. */
+/* NotebookMetadataSnapshot as a structure; NULL = unset, has_*: the section exists. */
 struct metadata {
 	bool has_kernelspec;
 	char *kernelspec_name, *kernelspec_display_name, *kernelspec_language;
@@ -29,6 +29,9 @@ struct metadata {
 	char *deno_import_map, *deno_config;
 	int deno_flexible_npm_imports; /* 1, 0, -1 = unset */
 	char *trust_signature, *trust_timestamp;
+	bool has_runt;     /* a runt section that parses was there */
+	char *schema_version;
+	char *runt_extra;  /* JSON object of further keys of runt, sorted; NULL when none */
 };
 /* -ENOENT: the document has no snapshot (none of the three keys parses). */
 int metadata_read(struct notebook *nb, struct metadata *ret);
@@ -46,15 +49,20 @@ void metadata_format(const struct metadata *m, struct buf *out);
  * -EINVAL: not a snapshot; *ret_reason (may be NULL) then says why in serde's
  * words, malloc()ed. *ret_changed (may be NULL). */
 int metadata_set_snapshot(struct notebook *nb, const char *json, size_t n, bool *ret_changed, char **ret_reason);
-/* Puts back unknown keys that a peer's whole-section write lost between the
- * last call and now. Called after a refresh that reported `metadata`. */
+/* Puts back unknown keys inside kernelspec, language_info, uv, conda and deno
+ * that a peer lost by replacing the whole section since the last call. Called
+ * after a refresh that reported `metadata`; commits nothing. */
 int metadata_repair(struct notebook *nb, bool *ret_changed);
 
 /* The whole metadata map as JSON ("{}" when missing). */
 int metadata_json(struct notebook *nb, struct buf *out);
 /* Makes the map equal to the JSON object (a file's metadata), in place; keys of
- * the document alone that no file holds (`runtime`, `ephemeral`) stay. */
+ * the document alone that no file holds (`runtime`, `ephemeral`) stay. A runt
+ * without schema_version gets one, and top-level uv and conda of old files
+ * become a runt (documents.md 3.9), so that clients can read them. */
 int metadata_set_json(struct notebook *nb, const char *json, size_t n);
+/* True for keys of the metadata map that stay out of files. */
+bool metadata_key_is_internal(const char *key, size_t n);
 /* GetRawMetadata: a scalar Str or NULL; caller frees. */
 char *metadata_get_raw(struct notebook *nb, const char *key);
 /* SetRawMetadata: always stores a Str. */

@@ -24,4 +24,10 @@ enum trust_status trust_check(const char *metadata, size_t n, const uint8_t *key
 int trust_sign(const char *metadata, size_t n, const uint8_t key[TRUST_KEY_BYTES], char ret[TRUST_SIGNATURE_TEXT]);
 /* True when the metadata names dependencies, so that a key is needed. */
 bool trust_has_dependencies(const char *metadata, size_t n);
+
+struct host;
+/* The key file (32 raw bytes, mode 0600). With random (32 fresh random bytes)
+ * a missing one is created, its directories too; NULL: -ENOENT. A file of any
+ * other size is -EINVAL: untrusted until the user removes it. */
+int trust_key_load(struct host *h, const char *path, const uint8_t *random, uint8_t ret[TRUST_KEY_BYTES]);
 #endif
