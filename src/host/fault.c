@@ -247,6 +247,12 @@ static int fault_link(void *self, const char *from, const char *to)
 	return err < 0 ? err : f->inner->link(f->inner_self, from, to);
 }
 
+static int fault_readlink(void *self, const char *path, char **ret_target)
+{
+	struct fault *f = self;
+	return f->inner->readlink(f->inner_self, path, ret_target);
+}
+
 static int fault_symlink(void *self, const char *target, const char *path)
 {
 	struct fault *f = self;
@@ -311,6 +317,7 @@ static const struct host_file_ops fault_ops = {
 	.unlink = fault_unlink,
 	.link = fault_link,
 	.symlink = fault_symlink,
+	.readlink = fault_readlink,
 	.chmod = fault_chmod,
 	.access = fault_access,
 	.mkdir = fault_mkdir,

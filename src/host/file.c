@@ -13,6 +13,11 @@
 
 #define REMOVE_TREE_DEPTH_MAX 256
 
+bool host_info_is_link(const struct host_file_info *info)
+{
+	return S_ISLNK(info->mode);
+}
+
 bool host_info_is_dir(const struct host_file_info *info)
 {
 	return S_ISDIR(info->mode);
@@ -126,6 +131,11 @@ int host_path_unlink(struct host *h, const char *path)
 int host_path_link(struct host *h, const char *from, const char *to)
 {
 	return h->file->link(h->file_self, from, to);
+}
+
+int host_path_readlink(struct host *h, const char *path, char **ret_target)
+{
+	return h->file->readlink(h->file_self, path, ret_target);
 }
 
 int host_path_symlink(struct host *h, const char *target, const char *path)

@@ -21,6 +21,7 @@ struct host_file_info {
 	int64_t mtime_ns;
 };
 bool host_info_is_dir(const struct host_file_info *info);
+bool host_info_is_link(const struct host_file_info *info); /* from lstat */
 bool host_info_is_regular(const struct host_file_info *info);
 
 /* flags and mode as open(2); O_CLOEXEC is always added. */
@@ -45,6 +46,7 @@ int host_path_real(struct host *h, const char *path, char **ret);
 int host_path_rename(struct host *h, const char *from, const char *to);
 int host_path_unlink(struct host *h, const char *path);
 int host_path_link(struct host *h, const char *from, const char *to);
+int host_path_readlink(struct host *h, const char *path, char **ret_target); /* caller frees */
 int host_path_symlink(struct host *h, const char *target, const char *path);
 int host_path_chmod(struct host *h, const char *path, unsigned mode);
 /* As access(2), mode of R_OK, W_OK, X_OK. */
@@ -97,6 +99,10 @@ void host_replace_abort(struct host *h, struct host_replace *r);
 /* Both steps in one. */
 int host_file_replace_atomic(struct host *h, const char *path, const void *p, size_t n, unsigned new_mode,
 			     struct host_file_info *ret_info);
+/* For the daemon's own files: always temp file, sync, rename, directory sync;
+ * never in place, never through a symlink; the mode is new_mode (umask applies).
+ * On failure the old file is as it was (but see commit about the directory). */
+int host_file_replace_own(struct host *h, const char *path, const void *p, size_t n, unsigned new_mode);
 /* True for names that prepare makes for temp files of `name` (NULL: of any);
  * what a crash left behind is removed by their owners at start. */
 bool host_name_is_temp(const char *entry, const char *name);

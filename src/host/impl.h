@@ -30,6 +30,7 @@ struct host_file_ops {
 	int (*unlink)(void *self, const char *path);
 	int (*link)(void *self, const char *from, const char *to);
 	int (*symlink)(void *self, const char *target, const char *path);
+	int (*readlink)(void *self, const char *path, char **ret_target);
 	int (*chmod)(void *self, const char *path, unsigned mode);
 	int (*access)(void *self, const char *path, int mode);
 	int (*mkdir)(void *self, const char *path, unsigned mode);

@@ -170,6 +170,19 @@ static int posix_link(void *self, const char *from, const char *to)
 	return result(link(from, to));
 }
 
+static int posix_readlink(void *self, const char *path, char **ret_target)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof target);
+	(void)self;
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == sizeof target)
+		return -ENAMETOOLONG;
+	*ret_target = xstrndup(target, (size_t)n);
+	return 0;
+}
+
 static int posix_symlink(void *self, const char *target, const char *path)
 {
 	(void)self;
@@ -245,6 +258,7 @@ const struct host_file_ops host_posix_file_ops = {
 	.unlink = posix_unlink,
 	.link = posix_link,
 	.symlink = posix_symlink,
+	.readlink = posix_readlink,
 	.chmod = posix_chmod,
 	.access = posix_access,
 	.mkdir = posix_mkdir,

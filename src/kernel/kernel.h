@@ -136,6 +136,8 @@ struct kernel_callbacks {
 
 struct kernel;
 struct kernel *kernel_new(struct kernel_service *service, const struct kernel_callbacks *callbacks, void *ctx);
+/* Callbacks go to another owner from now on (a room folded into another, rooms.md 11.5). */
+void kernel_set_owner(struct kernel *k, void *ctx);
 /* Makes no callbacks. A process that still runs is ended gracefully behind the caller's back. */
 void kernel_free(struct kernel *k);
 
