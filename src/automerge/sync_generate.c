@@ -1,0 +1,366 @@
+/* What to say to a peer next. The tests that cost nothing come first: a state
+ * with a message in flight, or in sync, is answered without looking at history. */
+#include "automerge/document.h"
+#include "automerge/sync.h"
+
+/* Legacy capability bytes: message versions 1 and 2. */
+static const uint8_t tail[] = {2, 1, 2};
+
+struct reply {
+	am_hashes need;
+	am_rows send;        /* rows, in the order to send them */
+	bool whole;          /* the document chunk instead */
+	am_rows bloom;       /* rows the filter of `have` is made of */
+	bool have;           /* one entry, or none */
+};
+
+static void reply_free(am_doc *doc, struct reply *r)
+{
+	am_vec_free(&doc->a, &r->need);
+	am_vec_free(&doc->a, &r->send);
+	am_vec_free(&doc->a, &r->bloom);
+}
+
+/* ---- what we lack ---- */
+
+struct need_walk {
+	am_doc *doc;
+	AM_VEC(struct am_orphan *) seen; /* queued changes reached, each once */
+	am_hashes *need;
+};
+
+static int need_visit(struct need_walk *w, const am_hash *h)
+{
+	struct am_orphan *o;
+
+	if (am_graph_find(&w->doc->graph, h) != AM_NONE)
+		return AM_OK;
+	o = am_queue_find(&w->doc->queue, h);
+	if (!o) {
+		if (am_vec_reserve(&w->doc->a, w->need, 1))
+			return AM_E_NOMEM;
+		w->need->p[w->need->n++] = *h;
+		return AM_OK;
+	}
+	if (o->ready) /* `ready` serves as the mark: no batch is under way */
+		return AM_OK;
+	if (am_vec_reserve(&w->doc->a, &w->seen, 1))
+		return AM_E_NOMEM;
+	o->ready = true;
+	w->seen.p[w->seen.n++] = o;
+	return AM_OK;
+}
+
+/* Back from the peer's heads through queued changes to what is not here at all. */
+static int find_need(am_doc *doc, const am_sync *s, struct reply *r)
+{
+	struct need_walk w = {.doc = doc, .need = &r->need};
+	int rc = AM_OK;
+
+	for (size_t i = 0; i < s->their_heads.n && rc == AM_OK; i++)
+		rc = need_visit(&w, &s->their_heads.p[i]);
+	for (size_t i = 0; i < w.seen.n && rc == AM_OK; i++) {
+		const am_change *c = &w.seen.p[i]->c;
+
+		for (size_t k = 0; k < c->n_deps && rc == AM_OK; k++)
+			rc = need_visit(&w, &c->deps[k]);
+	}
+	for (size_t i = 0; i < w.seen.n; i++)
+		w.seen.p[i]->ready = false;
+	am_vec_free(&doc->a, &w.seen);
+	r->need.n = am_hash_sort_unique(r->need.p, r->need.n);
+	return rc;
+}
+
+static bool need_is_in_their_heads(const am_sync *s, const struct reply *r)
+{
+	for (size_t i = 0; i < r->need.n; i++)
+		if (!am_hash_in(s->their_heads.p, s->their_heads.n, &r->need.p[i]))
+			return false;
+	return true;
+}
+
+/* ---- what they lack ---- */
+
+/* Rows the peer does not seem to have, with all that depends on them. */
+static int pick_rows(am_doc *doc, const am_sync *s, am_rows *ret)
+{
+	struct am_graph *g = &doc->graph;
+	struct am_in in = am_in_of(s->their_have, s->their_have_n);
+	struct am_have have;
+	am_hashes base = {0};
+	am_rows rows = {0};
+	AM_VEC(struct am_bloom) blooms = {0};
+	int rc = AM_OK;
+
+	for (size_t i = 0; i < s->n_their_have && rc == AM_OK; i++) {
+		am_have_next(&in, &have);
+		if (am_vec_reserve(&doc->a, &base, have.n) || am_vec_reserve(&doc->a, &blooms, 1)) {
+			rc = AM_E_NOMEM;
+			break;
+		}
+		if (have.n)
+			memcpy(base.p + base.n, have.last_sync, have.n * sizeof *base.p);
+		base.n += have.n;
+		blooms.p[blooms.n++] = have.bloom;
+	}
+	if (rc == AM_OK)
+		rc = am_graph_since_hashes(doc, base.p, base.n, &rows);
+	if (rc == AM_OK)
+		rc = am_vec_reserve(&doc->a, ret, rows.n);
+	for (size_t i = 0; i < rows.n && rc == AM_OK; i++) {
+		uint32_t row = rows.p[i];
+		struct am_row_deps d = am_graph_deps(g, row);
+		bool pick = true;
+
+		for (size_t k = 0; k < blooms.n && pick; k++)
+			pick = !am_bloom_has(&blooms.p[k], &g->hash.p[row]);
+		for (size_t k = 0; k < d.n && !pick; k++)
+			pick = g->flag.p[d.p[k]] != 0;
+		if (!pick)
+			continue;
+		g->flag.p[row] = 1;
+		ret->p[ret->n++] = row;
+	}
+	for (size_t i = 0; i < ret->n; i++)
+		g->flag.p[ret->p[i]] = 0;
+	am_vec_free(&doc->a, &base);
+	am_vec_free(&doc->a, &blooms);
+	am_vec_free(&doc->a, &rows);
+	return rc;
+}
+
+static bool is_sent(const am_doc *doc, const am_sync *s, uint32_t row)
+{
+	return s->doc == doc && am_sent_has(s, row);
+}
+
+/* Asked-for changes first (always sent, whatever was sent before, but once per
+ * message received), then picked ones that are not on their way already. */
+static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
+{
+	struct am_graph *g = &doc->graph;
+	am_rows picked = {0};
+	uint32_t row;
+	int rc = AM_OK;
+
+	if (s->n_their_have)
+		rc = pick_rows(doc, s, &picked);
+	if (rc == AM_OK)
+		rc = am_vec_reserve(&doc->a, &r->send, s->their_need.n + picked.n);
+	if (rc)
+		goto out;
+	for (size_t i = 0; i < s->their_need.n; i++) {
+		row = am_graph_find(g, &s->their_need.p[i]);
+		if (row == AM_NONE || g->flag.p[row] || (s->need_served && is_sent(doc, s, row)))
+			continue;
+		g->flag.p[row] = 1;
+		r->send.p[r->send.n++] = row;
+	}
+	for (size_t i = 0; i < picked.n; i++)
+		if (!g->flag.p[picked.p[i]] && !is_sent(doc, s, picked.p[i]))
+			r->send.p[r->send.n++] = picked.p[i];
+	for (size_t i = 0; i < r->send.n; i++)
+		g->flag.p[r->send.p[i]] = 0;
+	if (s->peer_v2 && r->send.n > g->row.n / 3)
+		r->whole = true;
+out:
+	am_vec_free(&doc->a, &picked);
+	return rc;
+}
+
+static int find_payload(am_doc *doc, const am_sync *s, struct reply *r)
+{
+	if (!s->heard || s->peer_read_only)
+		return AM_OK;
+	if (s->their_empty && s->peer_v2) {
+		r->whole = true;
+		return AM_OK;
+	}
+	return find_send(doc, s, r);
+}
+
+/* ---- writing ---- */
+
+static void put_have(am_doc *doc, const am_sync *s, const struct reply *r, struct am_out *o)
+{
+	size_t at;
+
+	am_out_uleb(o, r->have);
+	if (!r->have)
+		return;
+	am_out_hashes(o, s->shared.p, s->shared.n);
+	am_out_uleb(o, am_bloom_bytes(r->bloom.n));
+	at = am_bloom_begin(o, r->bloom.n);
+	for (size_t i = 0; i < r->bloom.n && !o->err; i++)
+		am_bloom_add(o, at, &doc->graph.hash.p[r->bloom.p[i]]);
+}
+
+static int put_whole(am_doc *doc, struct am_out *o)
+{
+	struct am_out file = {.a = &doc->a};
+	int rc = am_document_save(doc, true, &file);
+
+	for (const struct am_orphan *q = doc->queue.oldest; q && rc == AM_OK; q = q->next)
+		am_out_put(&file, q->c.raw, q->c.raw_n);
+	if (rc == AM_OK)
+		rc = file.err;
+	if (rc == AM_OK) {
+		am_out_uleb(o, 1);
+		am_out_block(o, file.p, file.n);
+	}
+	am_out_free(&file);
+	return rc;
+}
+
+/* Version 1: one entry per change. Version 2: all chunks in one entry. */
+static int put_changes(am_doc *doc, const struct reply *r, bool v2, struct am_out *o)
+{
+	struct am_out all = {.a = &doc->a};
+	struct am_bytes chunk;
+	int rc = AM_OK;
+
+	if (!v2 || !r->send.n)
+		am_out_uleb(o, r->send.n);
+	for (size_t i = 0; i < r->send.n && rc == AM_OK; i++) {
+		rc = am_graph_chunk(doc, r->send.p[i], &chunk);
+		if (rc == AM_OK && v2)
+			am_out_put(&all, chunk.p, chunk.n);
+		else if (rc == AM_OK)
+			am_out_block(o, chunk.p, chunk.n);
+	}
+	if (rc == AM_OK)
+		rc = all.err;
+	if (rc == AM_OK && v2 && r->send.n) {
+		am_out_uleb(o, 1);
+		am_out_block(o, all.p, all.n);
+	}
+	am_out_free(&all);
+	return rc;
+}
+
+static int put_message(am_doc *doc, const am_sync *s, const struct reply *r, struct am_out *o)
+{
+	bool v2 = s->peer_v2 || r->whole;
+	int rc;
+
+	am_out_byte(o, v2 ? AM_MSG_V2 : AM_MSG_V1);
+	am_out_hashes(o, doc->graph.heads.p, doc->graph.heads.n);
+	am_out_hashes(o, r->need.p, r->need.n);
+	put_have(doc, s, r, o);
+	rc = r->whole ? put_whole(doc, o) : put_changes(doc, r, v2, o);
+	am_out_put(o, tail, sizeof tail);
+	return rc ? rc : o->err;
+}
+
+/* "We do not share what you think": no changes, an empty `have`. */
+static void put_reset(const am_doc *doc, struct am_out *o)
+{
+	am_out_byte(o, AM_MSG_V1);
+	am_out_hashes(o, doc->graph.heads.p, doc->graph.heads.n);
+	am_out_uleb(o, 0);
+	am_out_uleb(o, 1); /* one entry: no hashes, no filter */
+	am_out_uleb(o, 0);
+	am_out_uleb(o, 0);
+	am_out_uleb(o, 0);
+	am_out_put(o, tail, sizeof tail);
+}
+
+/* ---- deciding ---- */
+
+static bool must_reset(const am_doc *doc, const am_sync *s)
+{
+	struct am_in in = am_in_of(s->their_have, s->their_have_n);
+	struct am_have have;
+
+	if (!s->heard || !s->n_their_have)
+		return false;
+	am_have_next(&in, &have);
+	for (size_t i = 0; i < have.n; i++)
+		if (am_graph_find(&doc->graph, &have.last_sync[i]) == AM_NONE)
+			return true;
+	return false;
+}
+
+/* Nothing to say whatever the history holds? `same`: our heads were sent already. */
+static bool is_settled(const am_doc *doc, const am_sync *s, bool same)
+{
+	if (!same)
+		return false;
+	if (s->in_flight)
+		return true;
+	return s->heard && am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n) &&
+	       (!s->their_need.n || s->need_served);
+}
+
+/* Remembers what a message says; room is made before so that it cannot fail half-way. */
+static int record(am_doc *doc, am_sync *s, const struct reply *r)
+{
+	int rc = am_hashes_set(&s->a, &s->last_sent, doc->graph.heads.p, doc->graph.heads.n);
+
+	if (s->doc != doc) {
+		s->doc = doc;
+		s->sent.n = 0;
+	}
+	if (rc == AM_OK && r->whole && doc->graph.row.n)
+		rc = am_sent_add(s, 0, (uint32_t)doc->graph.row.n);
+	for (size_t i = 0; i < r->send.n && rc == AM_OK && !r->whole; i++)
+		rc = am_sent_add(s, r->send.p[i], r->send.p[i] + 1);
+	if (rc)
+		return rc;
+	s->have_responded = s->in_flight = true;
+	if (r->whole || r->send.n)
+		s->need_served = true;
+	return AM_OK;
+}
+
+static int generate(am_doc *doc, am_sync *s, bool same, struct am_out *o)
+{
+	struct reply r = {0};
+	bool empty;
+	int rc;
+
+	if ((rc = find_need(doc, s, &r)) || (rc = find_payload(doc, s, &r)))
+		goto out;
+	empty = !r.whole && !r.send.n;
+	if (same && empty &&
+	    (am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n) || (s->stripped && !r.need.n)))
+		goto out;
+	r.have = need_is_in_their_heads(s, &r);
+	if (r.have && (rc = am_graph_since_hashes(doc, s->shared.p, s->shared.n, &r.bloom)))
+		goto out;
+	rc = put_message(doc, s, &r, o);
+	if (rc == AM_OK)
+		rc = record(doc, s, &r);
+out:
+	reply_free(doc, &r);
+	return rc;
+}
+
+int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out)
+{
+	struct am_out o = {.a = &doc->a};
+	bool same;
+	int rc = am_tx_flush(doc);
+
+	if (rc)
+		return rc;
+	same = s->have_responded && am_hashes_equal(&s->last_sent, doc->graph.heads.p, doc->graph.heads.n);
+	if (must_reset(doc, s)) {
+		if (!s->reset_sent)
+			put_reset(doc, &o);
+	} else if (!is_settled(doc, s, same)) {
+		rc = generate(doc, s, same, &o);
+	}
+	if (rc == AM_OK && o.n == 0) {
+		out->n = 0;
+		goto out;
+	}
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	if (rc == AM_OK && must_reset(doc, s))
+		s->reset_sent = true;
+out:
+	am_out_free(&o);
+	return rc;
+}
