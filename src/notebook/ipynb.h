@@ -23,6 +23,10 @@ struct ipynb_cell;
  * NULL) lends its ids to cells of the same content. */
 int ipynb_read(const void *p, size_t n, const struct ipynb_version *previous, struct ipynb_version **ret,
 	       char **ret_reason);
+/* For a version just read from a file below nbformat 4.5 (no ids in the file)
+ * that a journal's document belongs to: cells take the ids of the document's
+ * cells of the same content, or in the same place between such. */
+void ipynb_match_ids(struct ipynb_version *v, struct notebook *nb);
 /* The version a new file starts from: no cells, minor 5, canonical style. */
 struct ipynb_version *ipynb_empty(void);
 struct ipynb_version *ipynb_ref(struct ipynb_version *v);

@@ -274,6 +274,31 @@ static int key_compare(const struct json_member *a, const struct json_member *b)
 	return c != 0 ? c : (a->key_n > b->key_n) - (a->key_n < b->key_n);
 }
 
+/* The same keys, none twice: everything but the values that differ is copied,
+ * blanks included. */
+static bool patch_object(struct over *o, unsigned depth, const struct json_members *mine,
+			 const struct json_members *theirs, uint32_t base, bool lines)
+{
+	const char *text = o->base->text;
+	size_t at = o->base->nodes[base].start;
+
+	if (mine->n != theirs->n || theirs->n != o->base->nodes[base].n)
+		return false;
+	for (size_t i = 0; i < theirs->n; i++)
+		if (!json_members_find(mine, theirs->p[i].key, theirs->p[i].key_n))
+			return false;
+	for (size_t i = 0; i < theirs->n; i++) {
+		const struct json_member *m = json_members_find(mine, theirs->p[i].key, theirs->p[i].key_n);
+		const struct json_node *value = &o->base->nodes[theirs->p[i].value];
+
+		buf_append(o->out, text + at, value->start - at);
+		over_value(o, depth + 1, m->value, theirs->p[i].value, json_lines_below(lines, m));
+		at = value->end;
+	}
+	buf_append(o->out, text + at, o->base->nodes[base].end - at);
+	return true;
+}
+
 static void over_object(struct over *o, unsigned depth, uint32_t node, uint32_t base, bool lines)
 {
 	struct json_members mine, theirs, sorted;
@@ -282,6 +307,8 @@ static void over_object(struct over *o, unsigned depth, uint32_t node, uint32_t 
 	json_members_load(o->t, node, true, &mine);
 	json_members_load(o->base, base, false, &theirs);
 	json_members_load(o->base, base, true, &sorted);
+	if (patch_object(o, depth, &mine, &theirs, base, lines))
+		goto out;
 	buf_append_byte(o->out, '{');
 	for (size_t i = 0; i < theirs.n; i++) {
 		const struct json_member *m = json_members_find(&mine, theirs.p[i].key, theirs.p[i].key_n);
@@ -298,6 +325,7 @@ static void over_object(struct over *o, unsigned depth, uint32_t node, uint32_t 
 	if (count > 0)
 		json_style_newline(o->out, o->style, depth);
 	buf_append_byte(o->out, '}');
+out:
 	json_members_fini(&mine);
 	json_members_fini(&theirs);
 	json_members_fini(&sorted);
@@ -317,11 +345,30 @@ static struct elements elements_of(const struct json_tree *t, uint32_t node)
 	return e;
 }
 
+static void patch_array(struct over *o, unsigned depth, const struct elements *a, const struct elements *b,
+			uint32_t base, bool lines)
+{
+	const char *text = o->base->text;
+	size_t at = o->base->nodes[base].start;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct json_node *value = &o->base->nodes[b->p[i]];
+		buf_append(o->out, text + at, value->start - at);
+		over_value(o, depth + 1, a->p[i], b->p[i], lines);
+		at = value->end;
+	}
+	buf_append(o->out, text + at, o->base->nodes[base].end - at);
+}
+
 static void over_array(struct over *o, unsigned depth, uint32_t node, uint32_t base, bool lines)
 {
 	struct elements a = elements_of(o->t, node), b = elements_of(o->base, base);
 	size_t head = 0, tail = 0, count = 0;
 
+	if (a.n == b.n) {
+		patch_array(o, depth, &a, &b, base, lines);
+		goto out;
+	}
 	while (head < a.n && head < b.n && json_tree_equal(o->t, a.p[head], o->base, b.p[head], lines))
 		head++;
 	while (tail < a.n - head && tail < b.n - head &&
@@ -340,6 +387,7 @@ static void over_array(struct over *o, unsigned depth, uint32_t node, uint32_t b
 	if (count > 0)
 		json_style_newline(o->out, o->style, depth);
 	buf_append_byte(o->out, ']');
+out:
 	free(a.p);
 	free(b.p);
 }

@@ -1,0 +1,301 @@
+/* From the document to versions that share what did not change. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "notebook/ipynb_impl.h"
+#include "notebook/metadata_parse.h"
+
+struct ipynb_export {
+	struct ipynb_version *latest;   /* what the next snapshot shares with */
+	struct ipynb_version *baseline; /* what is in the file; NULL = nothing yet */
+	struct map cells;               /* id -> cell of latest, borrowed */
+	struct map stale;               /* ids whose document cell may differ from that */
+	bool order_stale, metadata_stale;
+};
+
+static const char stale_mark[] = "";
+
+static void mark(struct ipynb_export *e, const char *id)
+{
+	map_put(&e->stale, id, (void *)(uintptr_t)stale_mark);
+}
+
+static void set_latest(struct ipynb_export *e, struct ipynb_version *v)
+{
+	struct ipynb_version *old = e->latest;
+
+	e->latest = ipynb_ref(v);
+	map_free(&e->cells);
+	e->cells = (struct map){0};
+	for (size_t i = 0; i < v->cells.n; i++) {
+		map_put(&e->cells, v->cells.p[i]->id, v->cells.p[i]);
+		ipynb_cell_settle(v->cells.p[i]);
+	}
+	ipynb_unref(old);
+}
+
+struct ipynb_export *ipynb_export_new(void)
+{
+	struct ipynb_export *e = xcalloc(1, sizeof *e);
+	struct ipynb_version *v = ipynb_empty();
+
+	set_latest(e, v);
+	ipynb_unref(v);
+	e->order_stale = e->metadata_stale = true;
+	return e;
+}
+
+void ipynb_export_free(struct ipynb_export *e)
+{
+	if (!e)
+		return;
+	ipynb_unref(e->latest);
+	ipynb_unref(e->baseline);
+	map_free(&e->cells);
+	map_free(&e->stale);
+	free(e);
+}
+
+/* A version from outside: what is not the very cell of the latest has to be
+ * compared with the document. */
+static void adopt(struct ipynb_export *e, struct ipynb_version *v, bool in_sync)
+{
+	if (in_sync) {
+		map_free(&e->stale);
+		e->stale = (struct map){0};
+	} else {
+		for (size_t i = 0; i < v->cells.n; i++)
+			if (map_get(&e->cells, v->cells.p[i]->id) != v->cells.p[i])
+				mark(e, v->cells.p[i]->id);
+	}
+	e->order_stale = e->metadata_stale = !in_sync;
+	set_latest(e, v);
+}
+
+void ipynb_export_rebase(struct ipynb_export *e, struct ipynb_version *v, bool in_sync)
+{
+	struct ipynb_version *old = e->baseline;
+
+	e->baseline = ipynb_ref(v);
+	ipynb_unref(old);
+	if (!v->snapshot)
+		adopt(e, v, in_sync);
+	for (size_t i = 0; i < v->cells.n; i++)
+		ipynb_cell_settle(v->cells.p[i]);
+}
+
+void ipynb_export_note(struct ipynb_export *e, const struct notebook_changes *changes)
+{
+	for (size_t i = 0; i < changes->cells.n; i++) {
+		const struct cell_change *c = &changes->cells.p[i];
+		if (c->fields & CELL_IN_FILE & ~(unsigned)(CELL_POSITION | CELL_REMOVED))
+			mark(e, c->id);
+	}
+	if (changes->rebuilt)
+		MAP_EACH(&e->cells, x)
+			mark(e, x->key);
+	e->order_stale = e->order_stale || changes->order || changes->rebuilt;
+	e->metadata_stale = e->metadata_stale || changes->metadata;
+}
+
+struct ipynb_version *ipynb_export_latest(const struct ipynb_export *e)
+{
+	return e->latest;
+}
+
+struct ipynb_version *ipynb_export_baseline(const struct ipynb_export *e)
+{
+	return e->baseline;
+}
+
+/* ---- cells ---------------------------------------------------------------------------------- */
+
+static char **dup_entries(char *const *p, size_t n)
+{
+	char **copy = xcalloc(n + 1, sizeof *copy);
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(p[i]);
+	return copy;
+}
+
+/* What a new cell is an edit of: the last one that has a text. */
+static struct ipynb_cell *base_of(struct ipynb_cell *old)
+{
+	while (old && !ipynb_cell_peek(old))
+		old = old->base;
+	return old ? ipynb_cell_ref(old) : NULL;
+}
+
+static struct ipynb_cell *new_cell(struct notebook *nb, const char *id, struct ipynb_cell *old)
+{
+	struct ipynb_cell *c = xcalloc(1, sizeof *c);
+
+	c->refs = 1;
+	c->id = xstrdup(id);
+	c->id_in_file = old && old->id_in_file;
+	c->fields = xcalloc(1, sizeof *c->fields);
+	cell_read(nb, id, c->fields);
+	c->entries = dup_entries(c->fields->outputs, c->fields->n_outputs);
+	c->n_entries = c->fields->n_outputs;
+	c->entries_known = true;
+	c->attachments = xstrdup(c->fields->attachments);
+	c->base = base_of(old);
+	if (old) {
+		c->lead = old->lead ? xstrdup(old->lead) : NULL;
+		c->tail = old->tail ? xstrdup(old->tail) : NULL;
+	}
+	return c;
+}
+
+static void snapshot_cells(struct ipynb_export *e, struct notebook *nb, struct ipynb_version *v)
+{
+	size_t n = cells_count(nb);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *id = cells_id_at(nb, i);
+		struct ipynb_cell *old = map_get(&e->cells, id);
+
+		if (old && !map_get(&e->stale, id)) {
+			VEC_PUSH(&v->cells, ipynb_cell_ref(old));
+		} else {
+			struct ipynb_cell *c = new_cell(nb, id, old);
+			c->id_in_file = c->id_in_file || v->minor >= 5;
+			VEC_PUSH(&v->cells, c);
+		}
+	}
+}
+
+/* ---- metadata ------------------------------------------------------------------------------- */
+
+/* A runt that says nothing, or that metadata_set_json derived from old keys of
+ * the file, is not written into a file that has none. */
+static bool is_derived_runt(const struct json_tree *doc, uint32_t runt, const struct json_tree *file)
+{
+	struct metadata m;
+	struct buf json = {0};
+	struct json_tree derived;
+	bool same = false;
+
+	if (doc->nodes[runt].n == 1 && json_tree_get(doc, runt, "schema_version") != JSON_NONE)
+		return true;
+	if (metadata_parse_tree(file, 0, true, &m) < 0)
+		return false;
+	metadata_format(&m, &json);
+	metadata_fini(&m);
+	if (json_tree_parse(json.p, json.n, &derived, NULL) == 0) {
+		same = json_tree_equal(doc, runt, &derived, json_tree_get(&derived, 0, "runt"), false);
+		json_tree_fini(&derived);
+	}
+	buf_free(&json);
+	return same;
+}
+
+static void put_runt(struct buf *out, const struct json_tree *doc, uint32_t runt, bool hide_version)
+{
+	struct json_members m;
+	size_t count = 0;
+
+	json_members_load(doc, runt, true, &m);
+	buf_append_byte(out, '{');
+	for (size_t i = 0; i < m.n; i++) {
+		if (hide_version && m.p[i].key_n == 14 && memcmp(m.p[i].key, "schema_version", 14) == 0)
+			continue;
+		if (count++ > 0)
+			buf_append_byte(out, ',');
+		json_render_compact(out, doc, m.p[i].key_node, false);
+		buf_append_byte(out, ':');
+		json_render_compact(out, doc, m.p[i].value, true);
+	}
+	buf_append_byte(out, '}');
+	json_members_fini(&m);
+}
+
+/* The document's metadata as a file holds it. */
+static void file_metadata(const struct json_tree *doc, const struct json_tree *file, struct buf *out)
+{
+	uint32_t file_runt = json_tree_get(file, 0, "runt");
+	struct json_members m;
+	size_t count = 0;
+
+	json_members_load(doc, 0, true, &m);
+	buf_append_byte(out, '{');
+	for (size_t i = 0; i < m.n; i++) {
+		bool runt = m.p[i].key_n == 4 && memcmp(m.p[i].key, "runt", 4) == 0 &&
+			    json_tree_kind(doc, m.p[i].value) == JSON_KIND_OBJECT;
+
+		if (metadata_key_is_internal(m.p[i].key, m.p[i].key_n) &&
+		    json_tree_get_n(file, 0, m.p[i].key, m.p[i].key_n) == JSON_NONE)
+			continue;
+		if (runt && file_runt == JSON_NONE && is_derived_runt(doc, m.p[i].value, file))
+			continue;
+		if (count++ > 0)
+			buf_append_byte(out, ',');
+		json_render_compact(out, doc, m.p[i].key_node, false);
+		buf_append_byte(out, ':');
+		if (runt)
+			put_runt(out, doc, m.p[i].value,
+				 file_runt != JSON_NONE &&
+					 json_tree_get(file, file_runt, "schema_version") == JSON_NONE);
+		else
+			json_render_compact(out, doc, m.p[i].value, true);
+	}
+	buf_append_byte(out, '}');
+	json_members_fini(&m);
+}
+
+static void snapshot_metadata(struct ipynb_export *e, struct notebook *nb, struct ipynb_version *v)
+{
+	const struct ipynb_text *old = &e->latest->metadata;
+	struct buf json = {0}, wanted = {0}, out = {0};
+	struct json_tree doc, file, w;
+
+	if (!e->metadata_stale) {
+		v->metadata = ipynb_text_dup(old->p, old->n);
+		return;
+	}
+	metadata_json(nb, &json);
+	if (json_tree_parse(json.p, json.n, &doc, NULL) < 0 || json_tree_parse(old->p, old->n, &file, NULL) < 0)
+		abort(); /* our own text */
+	file_metadata(&doc, &file, &wanted);
+	if (json_tree_parse(wanted.p, wanted.n, &w, NULL) < 0)
+		abort();
+	json_render_over(&out, &v->style, 1, &w, 0, &file, 0, false);
+	v->metadata = ipynb_text_dup((char *)out.p, out.n);
+	json_tree_fini(&doc);
+	json_tree_fini(&file);
+	json_tree_fini(&w);
+	buf_free(&json);
+	buf_free(&wanted);
+	buf_free(&out);
+}
+
+int ipynb_export_snapshot(struct ipynb_export *e, struct notebook *nb, struct ipynb_version **ret)
+{
+	struct ipynb_version *v;
+
+	if (!e->order_stale && !e->metadata_stale && e->stale.n == 0) {
+		*ret = ipynb_ref(e->latest);
+		return 0;
+	}
+	v = xcalloc(1, sizeof *v);
+	v->refs = 1;
+	v->snapshot = true;
+	v->minor = e->latest->minor;
+	v->style = e->latest->style;
+	v->frame = e->latest->frame;
+	v->frame->refs++;
+	if (e->latest->close && !(e->latest->cells.n == 0 && cells_count(nb) > 0))
+		v->close = xstrdup(e->latest->close);
+	snapshot_cells(e, nb, v);
+	snapshot_metadata(e, nb, v);
+	map_free(&e->stale);
+	e->stale = (struct map){0};
+	e->order_stale = e->metadata_stale = false;
+	set_latest(e, v);
+	*ret = v;
+	return 0;
+}
