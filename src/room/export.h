@@ -1,0 +1,39 @@
+/* One write of a room's content into a file (rooms.md 7.1, 11.3; design.md 7.9):
+ * the snapshot is taken on the loop, rendered and written beside the target on a
+ * worker, and takes the target's place in a second job after a look from the loop. */
+#ifndef ROOM_EXPORT_H
+#define ROOM_EXPORT_H
+#include "room/room.h"
+
+/* A snapshot on its way into a file. Owned by whoever started it. */
+struct export_job;
+struct export_result {
+	int err;        /* 0, negative errno */
+	bool stale;     /* the file holds bytes that are neither the baseline nor ours: nothing was written */
+	bool unchanged; /* the file held exactly these bytes */
+	uint8_t sha256[SHA256_BYTES];
+	struct host_file_info info;
+	const am_hash *heads; /* of the document when the snapshot was taken */
+	size_t n_heads;
+	struct ipynb_version *version;
+};
+typedef void export_done_fn(void *ctx, const struct export_result *r);
+typedef bool export_ready_fn(void *ctx, const uint8_t sha256[SHA256_BYTES]);
+struct export_opts {
+	bool check_baseline;     /* refuse to overwrite what is not the baseline */
+	bool make_parents;
+	bool keep_old;           /* a copy of the old bytes goes to the snapshots */
+	/* Between the temp file and the rename, on the loop; false calls it off (err -ECANCELED).
+	 * When it needs time it returns false after export_hold(). May be NULL. */
+	export_ready_fn *ready;
+};
+/* Takes the snapshot now. -errno when that fails; done is called later. */
+int export_start(struct room *room, const char *path, const struct export_opts *opts, export_done_fn *done, void *ctx,
+		 struct export_job **ret);
+/* The same for a version made elsewhere (a clone); takes the reference. */
+struct export_job *export_version(struct room *room, const char *path, struct ipynb_version *version,
+				  const struct export_opts *opts, export_done_fn *done, void *ctx);
+/* From inside ready: the rename waits for export_continue. */
+void export_hold(struct export_job *job);
+void export_continue(struct export_job *job, bool go);
+#endif

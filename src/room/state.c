@@ -1,0 +1,186 @@
+/* Projections of room state into the runtime state document (documents.md 6.2,
+ * today.md 3.4, layout RA): every function writes what differs and nothing else,
+ * and nothing is ever read back (design.md decision 5). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "notebook/value.h"
+#include "room/room.h"
+
+/* The change stays open until the turn's sync message: one per turn, not per field. */
+static void finish(struct room *room, bool changed)
+{
+	if (changed)
+		room_state_changed(room);
+}
+
+void state_kernel(struct room *room, enum kernel_status status, const char *phase)
+{
+	am_objid kernel;
+	bool changed = false;
+	const char *type = kernel_type(room->kernel), *source = kernel_env_source(room->kernel);
+	if (state_root(room->state_doc, "kernel", &kernel) < 0)
+		return;
+	state_put_str(room->state_doc, kernel, "status", kernel_status_name(status), &changed);
+	state_put_str(room->state_doc, kernel, "name", type ? type : "", &changed);
+	state_put_str(room->state_doc, kernel, "language", type ? type : "", &changed);
+	state_put_str(room->state_doc, kernel, "env_source", source ? source : "", &changed);
+	state_put_str(room->state_doc, kernel, "starting_phase", status == KERNEL_STARTING && phase ? phase : "", &changed);
+	finish(room, changed);
+}
+
+void state_queue(struct room *room)
+{
+	am_objid map;
+	bool changed = false;
+	struct queue *q = kernel_queue(room->kernel);
+	const struct execution *x = queue_running(q);
+	size_t n = queue_waiting_count(q);
+	const char **cells = xcalloc(n, sizeof *cells), **ids = xcalloc(n, sizeof *ids);
+	for (size_t i = 0; i < n; i++) {
+		cells[i] = queue_waiting(q, i)->cell_id;
+		ids[i] = queue_waiting(q, i)->id;
+	}
+	if (state_root(room->state_doc, "queue", &map) == 0) {
+		state_put_str(room->state_doc, map, "executing", x ? x->cell_id : NULL, &changed);
+		state_put_str(room->state_doc, map, "executing_execution_id", x ? x->id : NULL, &changed);
+		state_put_list(room->state_doc, map, "queued", cells, n, &changed);
+		state_put_list(room->state_doc, map, "queued_execution_ids", ids, n, &changed);
+	}
+	free(cells);
+	free(ids);
+	finish(room, changed);
+}
+
+/* March's four words; `cancelled` came later and would be waited for in vain. */
+static const char *status_word(const struct execution *x)
+{
+	return x->status == EXECUTION_CANCELLED ? "error" : execution_status_name(x->status);
+}
+
+static int execution_map(struct room *room, const struct execution *x, am_objid *ret)
+{
+	am_objid executions;
+	int r = state_root(room->state_doc, "executions", &executions);
+	return r < 0 ? r : state_map(room->state_doc, executions, x->id, ret);
+}
+
+/* Outputs as a list, for the releases that read them here (today.md 3.4). */
+static void put_outputs(struct room *room, am_objid map, const struct execution *x, bool *changed)
+{
+	const char **entries = xcalloc(x->outputs.n, sizeof *entries);
+	for (size_t i = 0; i < x->outputs.n; i++)
+		entries[i] = x->outputs.p[i].entry;
+	state_put_list(room->state_doc, map, "outputs", entries, x->outputs.n, changed);
+	free(entries);
+}
+
+void state_execution(struct room *room, const struct execution *x)
+{
+	am_objid map;
+	bool changed = false;
+	if (execution_map(room, x, &map) < 0)
+		return;
+	am_doc *doc = room->state_doc;
+	bool over = x->status != EXECUTION_QUEUED && x->status != EXECUTION_RUNNING;
+	state_put_str(doc, map, "cell_id", x->cell_id, &changed);
+	put_outputs(room, map, x, &changed);
+	if (x->has_count)
+		state_put_int(doc, map, "execution_count", x->count, &changed);
+	else
+		state_put_null(doc, map, "execution_count", &changed);
+	if (over)
+		state_put_bool(doc, map, "success", x->status == EXECUTION_DONE, &changed);
+	else
+		state_put_null(doc, map, "success", &changed);
+	state_put_str(doc, map, "status", status_word(x), &changed);
+	finish(room, changed);
+}
+
+void state_outputs(struct room *room, const struct execution *x)
+{
+	am_objid map;
+	bool changed = false;
+	if (execution_map(room, x, &map) < 0)
+		return;
+	put_outputs(room, map, x, &changed);
+	finish(room, changed);
+}
+
+void state_execution_drop(struct room *room, const char *execution_id)
+{
+	am_objid executions;
+	if (state_root(room->state_doc, "executions", &executions) == 0 &&
+	    am_map_delete(room->state_doc, executions, execution_id, strlen(execution_id)) == AM_OK)
+		finish(room, true);
+}
+
+void state_env(struct room *room, const struct env_diff *diff, bool in_sync)
+{
+	am_objid env;
+	bool changed = false;
+	am_doc *doc = room->state_doc;
+	if (state_root(doc, "env", &env) < 0)
+		return;
+	state_put_bool(doc, env, "in_sync", in_sync, &changed);
+	state_put_list(doc, env, "added", diff->added.p, diff->added.n, &changed);
+	state_put_list(doc, env, "removed", diff->removed.p, diff->removed.n, &changed);
+	state_put_bool(doc, env, "channels_changed", diff->channels_changed, &changed);
+	state_put_bool(doc, env, "deno_changed", diff->deno_changed, &changed);
+	finish(room, changed);
+}
+
+void state_trust(struct room *room)
+{
+	am_objid trust;
+	bool changed = false;
+	if (state_root(room->state_doc, "trust", &trust) < 0)
+		return;
+	state_put_str(room->state_doc, trust, "status", trust_status_name(room->trust), &changed);
+	state_put_bool(room->state_doc, trust, "needs_approval", trust_needs_approval(room->trust), &changed);
+	finish(room, changed);
+}
+
+void state_saved(struct room *room)
+{
+	bool changed = false;
+	char now[RFC3339_TEXT];
+	rfc3339_format(now, host_wall_ns(room->svc->host));
+	state_put_str(room->state_doc, AM_ROOT, "last_saved", now, &changed);
+	finish(room, changed);
+}
+
+void state_storage(struct room *room, const char *error)
+{
+	bool changed = false;
+	const struct broadcast b = {.event = BROADCAST_STORAGE_ERROR, .error = error};
+	am_value was;
+	bool had = am_map_get(room->state_doc, NULL, AM_ROOT, "storage_error", 13, &was) == AM_OK && was.type == AM_STR;
+	if (!error && !had)
+		return;
+	state_put_str(room->state_doc, AM_ROOT, "storage_error", error, &changed);
+	finish(room, changed);
+	room_broadcast(room, &b, 0);
+}
+
+void state_all(struct room *room)
+{
+	struct queue *q = kernel_queue(room->kernel);
+	state_kernel(room, kernel_status(room->kernel), NULL);
+	for (size_t i = 0; i < queue_count(q); i++)
+		state_execution(room, queue_at(q, i));
+	state_queue(room);
+	state_trust(room);
+	state_env(room, &(struct env_diff){0}, true);
+}
+
+struct json_object *state_snapshot(struct room *room)
+{
+	am_buf json = {0};
+	struct json_object *out = NULL;
+	if (am_json(room->state_doc, NULL, AM_ROOT, false, &json) == AM_OK)
+		out = json_parse(json.p, json.n);
+	am_buf_free(&json);
+	return out ? out : json_object_new_object();
+}
