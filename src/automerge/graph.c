@@ -462,7 +462,7 @@ int am_graph_since(am_doc *doc, const uint32_t *have, size_t n, am_rows *ret)
 
 int am_graph_since_hashes(am_doc *doc, const am_hash *have, size_t n, am_rows *ret)
 {
-	uint32_t few[16], *rows = few, row;
+	uint32_t few[16] = {0}, *rows = few, row;
 	size_t k = 0;
 	int rc;
 
