@@ -5,8 +5,12 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "kernel/json_slice.h"
+#include "store/blob.h"
+
+#define SUPERSEDED_GRACE HOST_SEC(120) /* clients fetch by hash a little late (kernels.md 17, O2) */
 
 static const char *const type_names[] = {"stream", "display_data", "execute_result", "error"};
 
@@ -384,22 +388,32 @@ int output_store(const struct output_blobs *blobs, const char *type_name, const 
 	return 0;
 }
 
-int output_store_stream(const struct output_blobs *blobs, const char *name, const char *text, size_t n,
-			char **ret_entry, char **ret_text_hash)
+/* True when a blob of these bytes was not there until now. */
+static bool is_new(const struct output_blobs *blobs, const void *p, size_t n)
 {
+	char hash[SHA256_HEX_BYTES];
+	if (!blobs->exists || !blobs->superseded)
+		return false;
+	sha256_hex(hash, p, n);
+	return !blobs->exists(blobs->ctx, hash);
+}
+
+void output_store_stream(const struct output_blobs *blobs, const char *name, const char *text, size_t n,
+			 struct output_stream_entry *ret)
+{
+	static const char ref[] = "\"text\":{\"blob\":\"";
 	struct buf manifest = {0};
 	struct too_big big = {0};
+	*ret = (struct output_stream_entry){.own_text = n >= OUTPUT_INLINE_MAX && is_new(blobs, text, n)};
 	int r = build_stream(blobs, &manifest, name, text, n, &big);
-	*ret_entry = entry_of(blobs, r, &manifest, OUTPUT_STREAM, (struct json_slice){0}, &big);
-	char *text_hash = NULL;
-	if (r == 0 && n >= OUTPUT_INLINE_MAX) {
-		const char *at = strstr(buf_cstr(&manifest), "{\"blob\":\"");
-		text_hash = at ? xstrndup(at + strlen("{\"blob\":\""), 64) : NULL;
-	}
-	*ret_text_hash = text_hash;
+	ret->own_entry = r == 0 && is_new(blobs, manifest.p, manifest.n);
+	const char *at = r == 0 && n >= OUTPUT_INLINE_MAX ? strstr(buf_cstr(&manifest), ref) : NULL;
+	if (at)
+		ret->text_hash = xstrndup(at + sizeof ref - 1, SHA256_HEX_BYTES - 1);
+	ret->entry = entry_of(blobs, r, &manifest, OUTPUT_STREAM, (struct json_slice){0}, &big);
+	ret->own_entry = ret->own_entry && hex_is_hash(ret->entry, strlen(ret->entry));
 	free(big.media_type);
 	buf_free(&manifest);
-	return 0;
 }
 
 int output_replace_data(const struct output_blobs *blobs, const char *entry, const char *data, size_t data_n,
@@ -645,4 +659,35 @@ int output_inspect(const struct output_blobs *blobs, const char *entry, enum out
 	}
 	buf_free(&text);
 	return r;
+}
+
+/* ---- the blob store ---- */
+
+static int store_put(void *ctx, const void *p, size_t n, const char *media_type, char ret_hash[65])
+{
+	return blob_put(ctx, media_type, p, n, ret_hash);
+}
+
+static int store_get(void *ctx, const char *hash, struct buf *out)
+{
+	return blob_get(ctx, hash, out);
+}
+
+static void store_superseded(void *ctx, const char *hash)
+{
+	blob_supersede(ctx, hash, SUPERSEDED_GRACE);
+}
+
+static bool store_exists(void *ctx, const char *hash)
+{
+	return blob_exists(ctx, hash);
+}
+
+struct output_blobs output_blobs_from_store(struct blob_store *store)
+{
+	return (struct output_blobs){.ctx = store,
+				     .put = store_put,
+				     .get = store_get,
+				     .superseded = store_superseded,
+				     .exists = store_exists};
 }

@@ -27,7 +27,13 @@ struct output_blobs {
 	int (*get)(void *ctx, const char *hash, struct buf *out);
 	/* The blob is no longer what a document shows; it may go after a grace of >= 60 s. May be NULL. */
 	void (*superseded)(void *ctx, const char *hash);
+	/* True when it is there. Needed to tell what this daemon made from what others may point at; without it nothing
+	 * is ever superseded. May be NULL. */
+	bool (*exists)(void *ctx, const char *hash);
 };
+struct blob_store;
+/* The daemon's blob store in this form. */
+struct output_blobs output_blobs_from_store(struct blob_store *store);
 
 enum output_type { OUTPUT_STREAM, OUTPUT_DISPLAY_DATA, OUTPUT_EXECUTE_RESULT, OUTPUT_ERROR };
 /* "stream", "display_data", "execute_result", "error". */
@@ -55,9 +61,14 @@ bool output_media_is_json(const char *media_type, size_t n);
  * no object of a known output type. *ret_display_id may be NULL. Outputs are the caller's to free(). */
 int output_store(const struct output_blobs *blobs, const char *type, const char *json, size_t n, char **ret_entry,
 		 char **ret_display_id, enum output_type *ret_type);
-/* The same for stream text that is already final; ret_text_hash gets the text's blob or NULL. */
-int output_store_stream(const struct output_blobs *blobs, const char *name, const char *text, size_t n,
-			char **ret_entry, char **ret_text_hash);
+/* The same for stream text. */
+struct output_stream_entry {
+	char *entry;	/* malloced */
+	char *text_hash; /* the text's blob, or NULL when it is in the manifest; malloced */
+	bool own_entry, own_text; /* nobody had these blobs before: they may be superseded */
+};
+void output_store_stream(const struct output_blobs *blobs, const char *name, const char *text, size_t n,
+			 struct output_stream_entry *ret);
 /* nbformat JSON text of an entry, appended to out: keys in the order of documents.md 9.3, transient stripped,
  * stream text as one string. A hash that cannot be resolved becomes the stderr stream
  * `[output could not be resolved]`, a text that is no JSON `[invalid output JSON]`; then -ENOENT / -EINVAL is
