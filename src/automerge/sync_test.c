@@ -1,0 +1,416 @@
+#include "automerge/codec_test.h"
+
+/* ---- two peers ---- */
+
+struct link {
+	am_doc *doc[2];
+	am_sync *state[2];
+	size_t messages;
+};
+
+static void link_open(struct link *l, am_doc *a, am_doc *b)
+{
+	*l = (struct link){.doc = {a, b}};
+	assert_int_equal(am_sync_new(NULL, &l->state[0]), AM_OK);
+	assert_int_equal(am_sync_new(NULL, &l->state[1]), AM_OK);
+}
+
+static void link_close(struct link *l)
+{
+	am_sync_free(l->state[0]);
+	am_sync_free(l->state[1]);
+}
+
+/* One message in one direction; false when there is none. */
+static bool pump(struct link *l, int from)
+{
+	am_buf m = {0};
+	bool said;
+
+	assert_int_equal(am_sync_generate(l->doc[from], l->state[from], &m), AM_OK);
+	said = m.n != 0;
+	if (said) {
+		l->messages++;
+		assert_int_equal(am_sync_receive(l->doc[!from], l->state[!from], m.p, m.n, 0, NULL), AM_OK);
+	}
+	am_buf_free(&m);
+	return said;
+}
+
+static size_t converse(struct link *l)
+{
+	size_t rounds = 0;
+	bool a, b;
+
+	do {
+		a = pump(l, 0);
+		b = pump(l, 1);
+		assert_true(++rounds < 40);
+	} while (a || b);
+	return rounds;
+}
+
+static void put_int(am_doc *d, const char *key, int64_t i)
+{
+	am_value v = {.type = AM_INT, .i = i};
+
+	assert_int_equal(am_map_put(d, AM_ROOT, key, strlen(key), &v), AM_OK);
+	assert_int_equal(am_commit(d, NULL, 0, 0, NULL), AM_OK);
+}
+
+static void test_hello(void **state)
+{
+	am_doc *d = new_doc(NULL, 1);
+	am_sync *s;
+	am_buf m = {0};
+
+	(void)state;
+	am_sync_new(NULL, &s);
+	assert_int_equal(am_sync_generate(d, s, &m), AM_OK);
+	assert_hex(m.p, m.n, "42 00 00 01 00 00 00 020102");
+	assert_true(am_sync_in_flight(s));
+	assert_int_equal(am_sync_generate(d, s, &m), AM_OK);
+	assert_int_equal(m.n, 0);
+	am_sync_free(s);
+	am_buf_free(&m);
+	am_free(d);
+}
+
+static void test_whole_document_then_quiet(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+
+	(void)state;
+	put_int(a, "x", 1);
+	put_int(a, "y", 2);
+	link_open(&l, a, b);
+	converse(&l);
+	assert_same_doc(a, b);
+	assert_true(l.messages <= 6);
+	assert_true(am_sync_in_sync(a, l.state[0]));
+	assert_true(am_sync_in_sync(b, l.state[1]));
+	l.messages = 0;
+	put_int(a, "z", 3);
+	put_int(a, "z", 4);
+	converse(&l);
+	assert_int_equal(l.messages, 2); /* changes, acknowledgement */
+	assert_same_doc(a, b);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
+static void test_one_change_goes_alone(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+	am_buf m = {0};
+	am_message msg;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		put_int(a, "x", i);
+	link_open(&l, a, b);
+	converse(&l);
+	put_int(a, "x", 99);
+	am_sync_generate(a, l.state[0], &m);
+	assert_int_equal(am_message_decode(m.p, m.n, NULL, &msg), AM_OK);
+	assert_int_equal(msg.version, 2);
+	assert_int_equal(msg.n_changes, 1);
+	assert_int_equal(msg.changes[8], 1); /* a change chunk, no document */
+	am_message_free(&msg, NULL);
+	am_sync_receive(b, l.state[1], m.p, m.n, 0, NULL);
+	assert_same_doc(a, b);
+	am_buf_free(&m);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
+static void test_state_survives(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+	am_buf enc = {0};
+	size_t n;
+	am_sync *again;
+
+	(void)state;
+	put_int(a, "x", 1);
+	link_open(&l, a, b);
+	converse(&l);
+	assert_int_equal(am_sync_encode(l.state[0], &enc), AM_OK);
+	assert_int_equal(enc.n, 34);
+	assert_int_equal(enc.p[0], 0x43);
+	assert_int_equal(am_sync_decode(enc.p, enc.n, NULL, &again), AM_OK);
+	am_sync_shared_heads(again, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(am_sync_decode(enc.p, enc.n - 1, NULL, &again), AM_E_EOF);
+	am_sync_free(again);
+	am_buf_free(&enc);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
+/* A peer whose shared heads are unknown here is told so, once per message. */
+static void test_reset_message(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2), *fresh = new_doc(NULL, 3);
+	struct link l;
+	am_buf m = {0};
+
+	(void)state;
+	put_int(a, "x", 1);
+	put_int(b, "y", 1);
+	link_open(&l, a, b);
+	converse(&l);
+	am_sync_free(l.state[0]);
+	am_sync_new(NULL, &l.state[0]);
+	l.doc[0] = fresh; /* a lost everything but one change of its own */
+	put_int(fresh, "z", 1);
+	put_int(b, "y", 2);
+	am_sync_generate(b, l.state[1], &m);
+	assert_int_equal(am_sync_receive(fresh, l.state[0], m.p, m.n, 0, NULL), AM_OK);
+	am_sync_generate(fresh, l.state[0], &m);
+	assert_int_equal(m.p[0], 0x42);
+	assert_int_equal(m.p[34], 0);
+	am_sync_receive(b, l.state[1], m.p, m.n, 0, NULL);
+	am_sync_generate(fresh, l.state[0], &m);
+	assert_int_equal(m.n, 0);
+	converse(&l);
+	assert_same_doc(fresh, b);
+	am_buf_free(&m);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+	am_free(fresh);
+}
+
+/* Changes of a peer that may not write are dropped and not asked for for ever. */
+static void test_strip_changes(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+	am_sync_report rep;
+	am_buf m = {0};
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		put_int(a, "x", i);
+	link_open(&l, a, b);
+	converse(&l);
+	put_int(b, "evil", 1);
+	for (int i = 0; i < 10; i++) {
+		bool said = false;
+
+		am_sync_generate(b, l.state[1], &m);
+		if (m.n) {
+			said = true;
+			n++;
+			assert_int_equal(am_sync_receive(a, l.state[0], m.p, m.n, AM_SYNC_STRIP_CHANGES, &rep), AM_OK);
+			assert_int_equal(rep.applied, 0);
+		}
+		am_sync_generate(a, l.state[0], &m);
+		if (m.n) {
+			said = true;
+			n++;
+			am_sync_receive(b, l.state[1], m.p, m.n, 0, NULL);
+		}
+		if (!said)
+			break;
+	}
+	assert_true(n <= 4);
+	assert_int_equal(am_change_count(a), 5);
+	put_int(a, "x", 77); /* what we write still arrives */
+	am_sync_generate(a, l.state[0], &m);
+	assert_true(m.n > 0);
+	am_sync_receive(b, l.state[1], m.p, m.n, 0, NULL);
+	assert_int_equal(am_change_count(b), 7);
+	am_buf_free(&m);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
+/* A peer without the capability tail gets version 1 messages only. */
+static void test_v1_peer(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+	am_buf m = {0};
+
+	(void)state;
+	put_int(a, "x", 1);
+	put_int(b, "y", 1);
+	link_open(&l, a, b);
+	for (int i = 0; i < 20; i++) {
+		am_sync_generate(b, l.state[1], &m);
+		if (m.n)
+			assert_int_equal(am_sync_receive(a, l.state[0], m.p, m.n - 3, 0, NULL), AM_OK);
+		am_sync_generate(a, l.state[0], &m);
+		if (!m.n)
+			continue;
+		assert_int_equal(m.p[0], 0x42);
+		assert_int_equal(am_sync_receive(b, l.state[1], m.p, m.n - 3, 0, NULL), AM_OK);
+	}
+	assert_same_doc(a, b);
+	am_buf_free(&m);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
+static void test_bad_messages(void **state)
+{
+	am_doc *a = new_doc(NULL, 1);
+	am_sync *s;
+	uint8_t buf[256];
+	size_t n;
+	static const char *const bad[] = {"", "44 00 00 00 00", "42 05 00", "42 00 00 01 00 04 0a00 0700 00",
+					  "42 00 00 00 01 05 01", "42 00 00 00 01 02 8500"};
+
+	(void)state;
+	am_sync_new(NULL, &s);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		n = unhex(bad[i], buf);
+		assert_true(am_sync_receive(a, s, buf, n, 0, NULL) < 0);
+	}
+	am_sync_free(s);
+	am_free(a);
+}
+
+/* ---- many peers ---- */
+
+enum { PEERS = 4 };
+
+struct net {
+	am_doc *doc[PEERS];
+	am_sync *state[PEERS][PEERS];
+	am_buf wire[PEERS][PEERS][8]; /* in order; wire[from][to] */
+	size_t n[PEERS][PEERS];
+};
+
+static void net_send(struct net *x, int from, int to)
+{
+	am_buf m = {0};
+
+	if (x->n[from][to] == 8)
+		return;
+	assert_int_equal(am_sync_generate(x->doc[from], x->state[from][to], &m), AM_OK);
+	if (m.n)
+		x->wire[from][to][x->n[from][to]++] = m;
+	else
+		am_buf_free(&m);
+}
+
+static bool net_deliver(struct net *x, int from, int to)
+{
+	am_buf m;
+
+	if (!x->n[from][to])
+		return false;
+	m = x->wire[from][to][0];
+	memmove(&x->wire[from][to][0], &x->wire[from][to][1], 7 * sizeof m);
+	x->n[from][to]--;
+	assert_int_equal(am_sync_receive(x->doc[to], x->state[to][from], m.p, m.n, 0, NULL), AM_OK);
+	am_buf_free(&m);
+	return true;
+}
+
+/* What is on the wire is lost; both keep their persisted state or forget all. */
+static void net_reconnect(struct net *x, int a, int b, struct rng *r)
+{
+	for (int k = 0; k < 2; k++, b = a ^ b, a = a ^ b, b = a ^ b) {
+		am_buf enc = {0};
+
+		while (x->n[a][b])
+			am_buf_free(&x->wire[a][b][--x->n[a][b]]);
+		am_sync_encode(x->state[a][b], &enc);
+		am_sync_free(x->state[a][b]);
+		if (rnd(r, 3))
+			assert_int_equal(am_sync_decode(enc.p, enc.n, NULL, &x->state[a][b]), AM_OK);
+		else
+			am_sync_new(NULL, &x->state[a][b]);
+		am_buf_free(&enc);
+	}
+}
+
+static void net_settle(struct net *x)
+{
+	bool busy = true;
+
+	for (int i = 0; busy && i < 200; i++) {
+		busy = false;
+		for (int a = 0; a < PEERS; a++)
+			for (int b = 0; b < PEERS; b++) {
+				if (a == b)
+					continue;
+				net_send(x, a, b);
+				while (net_deliver(x, a, b))
+					busy = true;
+			}
+	}
+	assert_false(busy);
+}
+
+static void run_net(uint64_t seed)
+{
+	struct net x = {0};
+	struct rng r = {seed * 2654435761u + 1};
+	int a, b;
+
+	for (a = 0; a < PEERS; a++) {
+		x.doc[a] = new_doc(NULL, (uint8_t)(0x10 + (a * 7) % 5));
+		for (b = 0; b < PEERS; b++)
+			if (a != b)
+				am_sync_new(NULL, &x.state[a][b]);
+	}
+	for (int step = 0; step < 150; step++) {
+		a = (int)rnd(&r, PEERS);
+		b = (a + 1 + (int)rnd(&r, PEERS - 1)) % PEERS;
+		switch (rnd(&r, 10)) {
+		case 0: case 1: random_change(x.doc[a], &r); break;
+		case 2: net_reconnect(&x, a, b, &r); break;
+		case 3: case 4: case 5: net_send(&x, a, b); break;
+		default: net_deliver(&x, a, b);
+		}
+	}
+	/* The last word of each pair comes after both are connected anew. */
+	for (a = 0; a < PEERS; a++)
+		for (b = 0; b < a; b++)
+			net_reconnect(&x, a, b, &r);
+	net_settle(&x);
+	for (a = 1; a < PEERS; a++)
+		assert_same_doc(x.doc[0], x.doc[a]);
+	for (a = 0; a < PEERS; a++) {
+		am_free(x.doc[a]);
+		for (b = 0; b < PEERS; b++)
+			am_sync_free(x.state[a][b]);
+	}
+}
+
+static void test_network(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++)
+		run_net(seed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_whole_document_then_quiet),
+		cmocka_unit_test(test_one_change_goes_alone),
+		cmocka_unit_test(test_state_survives),
+		cmocka_unit_test(test_reset_message),
+		cmocka_unit_test(test_strip_changes),
+		cmocka_unit_test(test_v1_peer),
+		cmocka_unit_test(test_bad_messages),
+		cmocka_unit_test(test_network),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
