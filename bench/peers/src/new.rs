@@ -1,0 +1,3 @@
+//! The newest release.
+use automerge_new as automerge;
+include!("work.rs");

@@ -1,0 +1,73 @@
+// node run.mjs PART: differential tests of build/automerge (AUTOMERGE_BIN) against
+// the npm releases. SEED=text repeats a run, SEEDS=n sets how many; the last line
+// is `oracle: N passed, N failed`.
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { ensureInstalled } from './install.mjs'
+
+const counts = { docs: 1000, sync: 240, network: 60 }
+const FAILURES_SHOWN = 5
+const SKIPS_MAX = 0.2
+
+const name = process.argv[2]
+const base = process.env.SEED ?? String(Date.now())
+const long = process.env.RUNTIMED_TEST_LONG ? 20 : 1
+const wanted = Number(process.env.SEEDS ?? counts[name] * long)
+const tally = { ok: 0, fail: 0, skip: 0 }
+const notes = new Map()
+
+function take(result) {
+  tally[result.status]++
+  for (const n of result.notes ?? []) notes.set(n, (notes.get(n) ?? 0) + 1)
+  if (result.status === 'fail' && tally.fail <= FAILURES_SHOWN) console.log(`FAIL ${name} seed ${result.seed}: ${result.report.join('\n')}\n`)
+}
+
+// One worker over these seeds; resolves to how many it reported.
+function work(seeds) {
+  return new Promise((resolve) => {
+    const child = fork(fileURLToPath(new URL('./worker.mjs', import.meta.url)), { execArgv: ['--max-old-space-size=2048'] })
+    let done = 0
+    child.on('message', (m) => {
+      if (m.seed === seeds[done]) done++
+      take(m)
+      if (tally.fail > FAILURES_SHOWN) child.kill('SIGKILL')
+    })
+    child.on('close', () => resolve(done))
+    child.send({ name, seeds })
+  })
+}
+
+async function seeds() {
+  let next = 0
+  let left = []
+  while ((left.length || tally.ok + tally.fail < wanted) && tally.fail <= FAILURES_SHOWN && next < 2 * wanted + 50) {
+    while (left.length < wanted - tally.ok - tally.fail) left.push(`${base}-${next++}`)
+    const done = await work(left.slice(0, 100))
+    if (!done) take({ seed: left[0], status: 'skip', notes: ['the worker died'] })
+    left = left.slice(Math.max(done, 1))
+  }
+}
+
+async function main() {
+  const versions = await ensureInstalled()
+  if (!versions.old || !versions.new) throw new Error('the npm releases could not be installed')
+  console.log(`${name}: seeds from ${base}; npm ${versions.old} and ${versions.new}; ${process.env.AUTOMERGE_BIN}`)
+  if (name === 'matrix') {
+    const { matrix } = await import('./matrix.mjs')
+    await matrix(take)
+  } else {
+    await seeds()
+    if (tally.skip > SKIPS_MAX * wanted + 3) take({ seed: base, status: 'fail', report: [`too many seeds lost to oracle panics: ${tally.skip}`] })
+    if (tally.ok + tally.fail < wanted && tally.fail <= FAILURES_SHOWN) take({ seed: base, status: 'fail', report: ['too few seeds ran'] })
+  }
+  for (const [n, times] of notes) console.log(`note (${times} x): ${n}`)
+  if (tally.skip) console.log(`${tally.skip} seeds lost to oracle panics`)
+  console.log(`oracle: ${tally.ok} passed, ${tally.fail} failed`)
+  process.exit(tally.fail || !tally.ok ? 1 : 0)
+}
+
+main().catch((e) => {
+  console.log(e.stack)
+  console.log('oracle: 0 passed, 1 failed')
+  process.exit(1)
+})
