@@ -72,7 +72,7 @@ static int get_object_type(struct oracle *o, am_type *ret)
 static int op_put_object(struct oracle *o)
 {
 	struct place p;
-	am_type type;
+	am_type type = AM_MAP;
 	am_objid made;
 	int rc = get_place(o, &p);
 	if (!rc)
@@ -88,7 +88,7 @@ static int op_put_object(struct oracle *o)
 static int op_insert_object(struct oracle *o)
 {
 	struct place p;
-	am_type type;
+	am_type type = AM_MAP;
 	am_objid made;
 	int rc = get_place(o, &p);
 	if (!rc)
