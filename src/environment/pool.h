@@ -17,7 +17,7 @@ struct pool_env {
 };
 void pool_env_fini(struct pool_env *e);
 
-struct pool_error {
+struct pool_failure {
 	const char *message;	    /* NULL = healthy */
 	const char *failed_package; /* or NULL */
 	uint32_t consecutive_failures;
@@ -44,7 +44,7 @@ void pool_free(struct pool *p);
 unsigned pool_available(const struct pool *p);
 unsigned pool_warming(const struct pool *p);
 unsigned pool_target(const struct pool *p);
-void pool_get_error(const struct pool *p, struct pool_error *ret_error);
+void pool_get_failure(const struct pool *p, struct pool_failure *ret_failure);
 /* `{"message":…}` as protocol.md has it, or NULL when healthy; a new reference. */
 struct json_object *pool_error_json(const struct pool *p);
 
