@@ -168,6 +168,7 @@ void kernel_free(struct kernel *k)
 	comm_store_free(k->comms);
 	display_index_free(k->displays);
 	VEC_FREE(&k->questions);
+	VEC_FREE(&k->dirty);
 	free(k->type);
 	free(k->env_source);
 	free(k);

@@ -102,6 +102,8 @@ void kernel_launch_stop(struct kernel *k);
 void kernel_launch_fini(struct kernel *k);
 /* A message before the kernel is ready; true when it was only for the probe. */
 bool kernel_launch_message(struct kernel *k, enum channel channel, const struct jupyter_message *m);
+/* True for our own kernel_info requests: nobody is to hear of them. */
+bool kernel_is_probe(const struct kernel *k, const char *msg_id);
 void kernel_child_exited(void *ctx);
 void kernel_heartbeat_start(struct kernel *k);
 void kernel_heartbeat_heard(struct kernel *k);

@@ -111,7 +111,6 @@ static void succeed(struct kernel *k)
 {
 	host_timer_stop(&k->launch_timer);
 	host_timer_stop(&k->probe_timer);
-	forget_probes(k);
 	k->ready = true;
 	log_info("kernel", "Kernel %.8s is ready (%s, pid %d)", k->child->connection.id, k->env_source, k->child->pid);
 	kernel_heartbeat_start(k);
@@ -137,7 +136,7 @@ static void probe(void *ctx)
 	k->probe_ms = k->probe_ms * 2 < PROBE_MAX_MS ? k->probe_ms * 2 : PROBE_MAX_MS;
 }
 
-static bool is_probe(const struct kernel *k, const char *msg_id)
+bool kernel_is_probe(const struct kernel *k, const char *msg_id)
 {
 	for (size_t i = 0; msg_id && i < k->probes.n; i++)
 		if (!strcmp(k->probes.p[i], msg_id))
@@ -151,7 +150,7 @@ bool kernel_launch_message(struct kernel *k, enum channel channel, const struct 
 		return false;
 	if (channel == CHANNEL_SHELL && !strcmp(m->msg_type, "kernel_info_reply"))
 		k->saw_reply = true;
-	if (channel == CHANNEL_IOPUB && (is_probe(k, m->parent_id) || !strcmp(m->msg_type, "iopub_welcome")))
+	if (channel == CHANNEL_IOPUB && (kernel_is_probe(k, m->parent_id) || !strcmp(m->msg_type, "iopub_welcome")))
 		k->saw_iopub = true;
 	if (k->saw_reply && k->saw_iopub)
 		succeed(k);

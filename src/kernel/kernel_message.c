@@ -15,6 +15,8 @@ static void status_of_execution(struct kernel *k, struct execution *x, bool busy
 {
 	if (x != queue_running(k->queue))
 		return;
+	if (!busy)
+		kernel_store_live(k, x);
 	kernel_set_status(k, busy ? KERNEL_BUSY : KERNEL_IDLE, NULL, x->cell_id);
 	if (busy)
 		queue_on_activity(k->queue, x);
@@ -41,7 +43,7 @@ static void on_status(struct kernel *k, const struct jupyter_message *m)
 	bool busy = state && !strcmp(state, "busy"), idle = state && !strcmp(state, "idle");
 	if (x && (busy || idle))
 		status_of_execution(k, x, busy);
-	else if (state && strcmp(state, "starting") != 0) /* that one comes late (trap 6) */
+	else if (state && strcmp(state, "starting") != 0 && !kernel_is_probe(k, m->parent_id)) /* that one comes late (trap 6) */
 		status_of_other(k, state);
 	free(state);
 }
