@@ -94,17 +94,14 @@ static bool step(struct myers *m, size_t d)
 				      (k != (ptrdiff_t)d && furthest(last, d - 1, k - 1) < furthest(last, d - 1, k + 1)));
 		if (d > 0)
 			x = down ? furthest(last, d - 1, k + 1) : furthest(last, d - 1, k - 1) + 1;
-		if ((ptrdiff_t)x < k || x > m->na) {
-			v[(size_t)(k + (ptrdiff_t)d)] = x > m->na ? m->na : x;
-			continue;
-		}
+		/* Paths may leave the grid; those never come to its far corner. */
 		y = (size_t)((ptrdiff_t)x - k);
 		while (x < m->na && y < m->nb && token_same(&m->a[x], &m->b[y])) {
 			x++;
 			y++;
 		}
 		v[(size_t)(k + (ptrdiff_t)d)] = x;
-		if (x >= m->na && y >= m->nb)
+		if (x == m->na && y == m->nb)
 			return true;
 	}
 	return false;

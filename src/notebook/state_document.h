@@ -7,6 +7,7 @@
 #include "automerge/automerge.h"
 
 #define STATE_GENESIS_ACTOR "runtimed:state:genesis"
+#define STATE_GENESIS_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* A new state document; later edits carry `actor` (`runtimed:state:<8 hex>`). */
 int state_document_new(const char *actor, am_doc **ret);
