@@ -355,6 +355,10 @@ static void object_drop(struct am_ops *ops, uint32_t slot)
 	size_t i = obj_hash(ops, slot) & (ops->obj_slots - 1);
 
 	assert(slot + 1 == ops->obj.n);
+	/* The next object gets this slot: it must not find these registers. */
+	if (am_obj_is_map(&ops->obj.p[slot]))
+		for (uint32_t r = ops->obj.p[slot].m.first; r != AM_NONE; r = ops->reg.p[r].next)
+			ops->reg.p[r].obj = AM_NONE;
 	while (ops->obj_slot[i] != slot)
 		i = (i + 1) & (ops->obj_slots - 1);
 	ops->obj_slot[i] = AM_NONE;
