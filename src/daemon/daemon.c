@@ -12,6 +12,7 @@
 #include "daemon/connection.h"
 #include "daemon/notify.h"
 #include "daemon/settings_service.h"
+#include "host/fault.h"
 #include "host/file.h"
 #include "host/signal.h"
 #include "host/uv.h"
@@ -64,6 +65,32 @@ static void signalled(void *ctx, int signum)
 	log_info("daemon", "%s", strsignal(signum));
 	daemon_stop(ctx);
 }
+
+#ifdef RUNTIMED_TEST_KNOBS
+static struct fault *faults;
+
+static void faults_follow(struct daemon *d)
+{
+	const char *script = getenv("RUNTIMED_FAULTS");
+	if (script && *script)
+		fault_follow(faults = fault_install(d->host), script);
+}
+
+static void faults_remove(void)
+{
+	if (faults)
+		fault_remove(faults);
+}
+#else
+static void faults_follow(struct daemon *d)
+{
+	(void)d;
+}
+
+static void faults_remove(void)
+{
+}
+#endif
 
 /* ---- the start (protocol.md 2.5) ---- */
 
@@ -194,6 +221,7 @@ int daemon_run(struct daemon_config *config)
 	int status = 1, r = host_uv_new(&d.host);
 	if (r < 0)
 		return fail("the event loop cannot be made", r);
+	faults_follow(&d);
 	r = daemon_lock_take(d.host, d.config.base_dir, &d.lock);
 	if (r == -EWOULDBLOCK) {
 		status = already_running(&d);
@@ -211,6 +239,7 @@ int daemon_run(struct daemon_config *config)
 	finish(&d);
 	daemon_lock_release(d.host, &d.lock);
 out:
+	faults_remove();
 	host_free(d.host);
 	VEC_FREE(&d.connections);
 	VEC_FREE(&d.pool_subscribers);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -13,6 +14,7 @@
 #include "host/impl.h"
 
 #define FAULT_KINDS 11
+#define STALL_ASK_NS 2000000
 
 struct rule {
 	struct fault_rule r;
@@ -31,6 +33,8 @@ struct fault {
 	uint64_t counts[FAULT_KINDS];
 	uint64_t releases;
 	size_t stalled;
+	host_fn *refresh;
+	void *refresh_ctx;
 };
 
 static void count_op(struct fault *f, unsigned op)
@@ -50,14 +54,33 @@ static bool rule_applies(struct rule *rule, unsigned op, const char *path, const
 	return rule->r.nth == 0 || rule->seen == rule->r.nth || (rule->r.from_then_on && rule->seen > rule->r.nth);
 }
 
+/* Waits for a change of the rules that nobody signals. */
+static void stall_asking(struct fault *f)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STALL_ASK_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&f->released, &f->lock, &until);
+	pthread_mutex_unlock(&f->lock);
+	f->refresh(f->refresh_ctx);
+	pthread_mutex_lock(&f->lock);
+}
+
 /* Called with the lock held; waits for the release with it. */
 static void stall(struct fault *f)
 {
 	uint64_t before = f->releases;
 
 	f->stalled++;
-	while (f->releases == before)
-		pthread_cond_wait(&f->released, &f->lock);
+	while (f->releases == before) {
+		if (f->refresh)
+			stall_asking(f);
+		else
+			pthread_cond_wait(&f->released, &f->lock);
+	}
 	f->stalled--;
 }
 
@@ -68,6 +91,8 @@ static int check(struct fault *f, unsigned op, const char *path, const char *pat
 	struct fault_rule hit = {0};
 	bool found = false;
 
+	if (f->refresh)
+		f->refresh(f->refresh_ctx);
 	pthread_mutex_lock(&f->lock);
 	count_op(f, op);
 	for (size_t i = 0; i < f->rules.n; i++) {
@@ -351,6 +376,12 @@ void fault_remove(struct fault *f)
 	pthread_cond_destroy(&f->released);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
+}
+
+void fault_refresh(struct fault *f, host_fn *refresh, void *ctx)
+{
+	f->refresh = refresh;
+	f->refresh_ctx = ctx;
 }
 
 void fault_add(struct fault *f, const struct fault_rule *rule)

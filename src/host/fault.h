@@ -51,6 +51,14 @@ struct fault *fault_install(struct host *h);
  * through it, apart from such as are never used again. */
 void fault_remove(struct fault *f);
 void fault_add(struct fault *f, const struct fault_rule *rule);
+/* Called, from whichever thread, before each operation and every 2 ms of a stall. */
+void fault_refresh(struct fault *f, host_fn *refresh, void *ctx);
+/* The rules of a text file, read anew whenever it changes (which also lets stalled
+ * operations go on): lines `OPS ACTION NTH ERRNO PREFIX`. OPS are names of the
+ * list above in small letters joined by commas, ACTION is fail, tear, crash or
+ * stall, NTH may end in `+` (from then on), PREFIX is the rest of the line; a
+ * PREFIX of * is any path. Other lines are skipped. A missing file is an empty one. */
+void fault_follow(struct fault *f, const char *script);
 /* Drops all rules and lets stalled operations go on. */
 void fault_clear(struct fault *f);
 /* Stalled operations go on; stall rules are dropped. */
