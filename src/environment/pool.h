@@ -55,6 +55,8 @@ int pool_take(struct pool *p, struct pool_env *ret_env);
 uint64_t pool_wait(struct pool *p, unsigned limit_ms, void (*done)(void *ctx, struct pool_env *env, const char *error),
 		   void *ctx);
 void pool_wait_cancel(struct pool *p, uint64_t handle);
+/* What was taken is for a kernel: nobody may give it back while that runs. pool_discard ends it. */
+void pool_mark_in_use(struct pool *p, const char *venv_path);
 /* A client gives one back: kept when it is one of ours, untouched and below target; one of ours but surplus is
  * deleted; anything else is left alone (-EPERM). */
 int pool_return(struct pool *p, const char *venv_path);

@@ -36,7 +36,8 @@ struct resolve_result {
 };
 
 struct resolve;
-/* What kernel_type and env_source will most likely be, for kernel_begin_launch: two static strings. */
+/* What kernel_type and env_source will most likely be, for kernel_begin_launch: two strings that live as
+ * long as the request does. */
 void resolve_guess(const struct resolve_request *request, const char **ret_kernel_type, const char **ret_env_source);
 /* Resolves; done is called exactly once, possibly from inside; everything in the result lives until it returns. The
  * request is copied. Returns NULL when done was called from inside, else a handle that done makes invalid. */
