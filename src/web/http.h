@@ -20,7 +20,7 @@
 struct http_server;
 struct http_request; /* one request being answered */
 
-enum http_method { HTTP_METHOD_GET, HTTP_METHOD_HEAD, HTTP_METHOD_OPTIONS, HTTP_METHOD_POST, HTTP_METHOD_PUT,
+enum http_verb { HTTP_METHOD_GET, HTTP_METHOD_HEAD, HTTP_METHOD_OPTIONS, HTTP_METHOD_POST, HTTP_METHOD_PUT,
 		   HTTP_METHOD_DELETE, HTTP_METHOD_OTHER };
 
 /* A handler answers with exactly one http_reply*, at once or later. */
@@ -41,7 +41,7 @@ size_t http_server_connections(const struct http_server *s);
 void http_server_close(struct http_server *s);
 
 /* ---- the request ---- */
-enum http_method http_request_method(const struct http_request *r);
+enum http_verb http_request_method(const struct http_request *r);
 /* Decoded path without the query (percent-decoding done; never NULL). */
 const char *http_request_path(const struct http_request *r);
 /* Undecoded query behind '?', or NULL. */
