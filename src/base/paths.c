@@ -13,12 +13,12 @@
 #include "base/hash.h"
 #include "base/text.h"
 
-const char *channel_name(enum channel c)
+const char *channel_name(enum release_channel c)
 {
 	return c == CHANNEL_NIGHTLY ? "nightly" : "stable";
 }
 
-enum channel channel_of(const char *argv0)
+enum release_channel channel_of(const char *argv0)
 {
 	const char *env = getenv("RUNT_CHANNEL");
 	if (env && !strcmp(env, "nightly"))
@@ -99,7 +99,7 @@ static char *worktree_dir(const char *cache_dir, const char *hash)
 	return xasprintf("%s/worktrees/%s", cache_dir, hash);
 }
 
-int paths_init(struct paths *ret_paths, enum channel channel)
+int paths_init(struct paths *ret_paths, enum release_channel channel)
 {
 	struct paths p = {.channel = channel, .home = home_find()};
 	bool nightly = channel == CHANNEL_NIGHTLY;

@@ -4,15 +4,15 @@
 #define BASE_PATHS_H
 #include <stdbool.h>
 
-enum channel { CHANNEL_STABLE, CHANNEL_NIGHTLY };
+enum release_channel { CHANNEL_STABLE, CHANNEL_NIGHTLY };
 
 /* Stable, unless the program's name ends in `-nightly` or RUNT_CHANNEL is `nightly`. */
-enum channel channel_of(const char *argv0);
-const char *channel_name(enum channel c); /* "stable", "nightly" */
+enum release_channel channel_of(const char *argv0);
+const char *channel_name(enum release_channel c); /* "stable", "nightly" */
 
 /* Absolute paths, owned; nothing is created. */
 struct paths {
-	enum channel channel;
+	enum release_channel channel;
 	bool dev_mode;          /* RUNTIMED_DEV=1, or RUNTIMED_WORKSPACE_PATH is set */
 	char *worktree;         /* dev mode: the workspace; NULL when not known */
 	char worktree_hash[13]; /* 12 hex of sha256(worktree), or "" */
@@ -28,7 +28,7 @@ struct paths {
 
 /* 0, or -ENOENT when RUNTIMED_SOCKET_PATH names a file in a directory that is
  * not there (ret_paths is filled all the same, with that socket). */
-int paths_init(struct paths *ret_paths, enum channel channel);
+int paths_init(struct paths *ret_paths, enum release_channel channel);
 void paths_fini(struct paths *p);
 /* A path of the user as an absolute one: joined to the current directory, `.`,
  * `..` and double slashes taken out, symlinks left alone; caller frees. */

@@ -27,7 +27,7 @@ static void banner_print(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
-	enum channel channel = channel_of(argc ? argv[0] : NULL);
+	enum release_channel channel = channel_of(argc ? argv[0] : NULL);
 	const char *no_color = getenv("NO_COLOR");
 	bool color = !(no_color && *no_color);
 	struct cli cli = {
