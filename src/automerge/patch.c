@@ -403,7 +403,9 @@ static size_t width_before(const struct am_diff *d, const am_clock *c, uint32_t 
 
 	if (k == 0 || !am_piece_at(d->doc, c, s, &p) || k <= p.k)
 		return 0;
-	return am_run_width(d->doc, &d->doc->ops->span.p[s], p.k, k - p.k < p.n ? k - p.k : p.n);
+	if (k - p.k >= p.n)
+		return p.w;
+	return am_run_width(d->doc, &d->doc->ops->span.p[s], p.k, k - p.k);
 }
 
 /* Position of touched elements, as of `after` and everything before them done. */

@@ -17,7 +17,7 @@ void am_tx_free(am_doc *doc)
 	if (!tx)
 		return;
 	if (tx->isolated) {
-		am_clock_fini(doc, &tx->clock);
+		am_mem_free(&doc->a, tx->clock.max_op);
 		am_mem_free(&doc->a, tx->deps);
 	}
 	am_mem_free(&doc->a, tx);
@@ -103,22 +103,20 @@ static int isolated_actor(am_doc *doc, const am_clock *c, uint32_t *ret)
 /* Own operations of the session count as covered. */
 static int clock_admit(am_doc *doc, am_clock *c, uint32_t actor)
 {
-	uint32_t *max, *seq;
+	size_t n = actor >= c->n ? (size_t)actor + 1 : c->n;
+	am_clock own = {.n = n};
 
-	if (actor >= c->n) {
-		size_t n = (size_t)actor + 1;
-		max = am_mem_realloc(&doc->a, c->max_op, n, sizeof *max);
-		if (!max)
-			return AM_E_NOMEM;
-		c->max_op = max;
-		seq = am_mem_realloc(&doc->a, c->seq, n, sizeof *seq);
-		if (!seq)
-			return AM_E_NOMEM;
-		c->seq = seq;
-		for (; c->n < n; c->n++)
-			c->max_op[c->n] = c->seq[c->n] = 0;
+	own.max_op = am_mem_zalloc(&doc->a, 2 * n * sizeof *own.max_op);
+	if (!own.max_op)
+		return AM_E_NOMEM;
+	own.seq = own.max_op + n;
+	if (c->n) {
+		memcpy(own.max_op, c->max_op, c->n * sizeof *c->max_op);
+		memcpy(own.seq, c->seq, c->n * sizeof *c->seq);
 	}
-	c->max_op[actor] = UINT32_MAX;
+	own.max_op[actor] = UINT32_MAX;
+	am_clock_fini(doc, c);
+	*c = own;
 	return AM_OK;
 }
 
