@@ -1022,6 +1022,7 @@ static int mark_range(struct am_edit *e, size_t start, size_t end, am_expand exp
 	struct am_scalar s;
 	struct spot at;
 	uint32_t key;
+	bool wide;
 	int rc = am_scalar_encode(value, &s);
 
 	if (rc == AM_OK)
@@ -1030,11 +1031,15 @@ static int mark_range(struct am_edit *e, size_t start, size_t end, am_expand exp
 		rc = find_spot(e, start, &at);
 	if (rc)
 		return rc;
+	/* A range inside one element has no width either. */
+	wide = end > at.pos;
+	if (!wide && expand == AM_EXPAND_NONE)
+		return AM_OK;
 	op_value(&op, &s);
 	op.expand = expand == AM_EXPAND_BEFORE || expand == AM_EXPAND_BOTH;
 	last.expand = expand == AM_EXPAND_AFTER || expand == AM_EXPAND_BOTH;
 	rc = insert_at(e, &at, &op);
-	if (rc == AM_OK && end > start) /* a zero-width mark ends right behind its begin */
+	if (rc == AM_OK && wide) /* a zero-width mark ends right behind its begin */
 		rc = find_spot(e, end, &at);
 	return rc ? rc : insert_at(e, &at, &last);
 }

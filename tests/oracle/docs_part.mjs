@@ -1,4 +1,4 @@
-import { Difference, checkProgram, makeProgram, reduce } from './docs.mjs'
+import { checkProgram, isDisagreement, makeProgram, reduce } from './docs.mjs'
 
 export async function run(ctx, seed) {
   const g = makeProgram(seed, ctx.neu)
@@ -7,9 +7,9 @@ export async function run(ctx, seed) {
 
 // The smallest program found that still shows a difference.
 export async function explain(ctx, seed, error) {
-  if (!(error instanceof Difference) && !ctx.c.dead) return []
+  if (!isDisagreement(error) && !ctx.c.dead) return []
   const g = makeProgram(seed, ctx.neu)
-  const { program, difference } = await reduce(ctx, seed, g.flavour, g.program)
+  const { program, difference } = await reduce(ctx, seed, g.flavour, g.program, error)
   await ctx.fresh()
   const lines = [`  ${g.flavour.name} program, reduced from ${g.program.length} to ${program.length} requests:`, ...program.map((q) => `    ${JSON.stringify(q)}`)]
   if (difference) lines.push(`  which gives: ${difference.message}`, `  expected ${JSON.stringify(difference.want)?.slice(0, 1500)}`, `  got      ${JSON.stringify(difference.got)?.slice(0, 1500)}`)

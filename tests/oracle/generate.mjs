@@ -52,7 +52,7 @@ function plainScalar(r) {
   for (;;) {
     const v = scalar(r)
     if (v.t === 'uint' || v.t === 'str') continue
-    if (v.t === 'int' && v.v.length > 15) continue
+    if (v.t === 'int' && (v.v.length > 15 || Number(v.v) <= 0)) continue // those become floats in there
     if (v.t === 'f64' && Number.isInteger(Buffer.from(v.v, 'hex').readDoubleBE())) continue
     return v
   }

@@ -141,9 +141,10 @@ export class NpmPeer {
       }
       return null
     },
+    // An explicit empty message is kept as such in npm's files; hashes are those of none.
     commit(r) {
       const d = this.doc(r.doc)
-      const h = d.commit(r.message, r.time) ?? null
+      const h = d.commit(r.message || undefined, r.time) ?? null
       if (this.isolated === r.doc) {
         d.integrate()
         this.isolated = null
@@ -151,7 +152,7 @@ export class NpmPeer {
       return h
     },
     empty_change(r) {
-      return this.doc(r.doc).emptyChange(r.message, r.time)
+      return this.doc(r.doc).emptyChange(r.message || undefined, r.time)
     },
     rollback(r) {
       this.doc(r.doc).rollback()
@@ -205,8 +206,16 @@ function dumpValue(d, [t, v, id], heads) {
 
 const byName = (a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] - b[1])
 
+// As the library's JSON has it: bytes are arrays.
+function jsonOfNpm(v) {
+  if (v instanceof Uint8Array) return [...v]
+  if (Array.isArray(v)) return v.map(jsonOfNpm)
+  const p = plainOfNpm(v)
+  return p && typeof p === 'object' ? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, jsonOfNpm(x)])) : p
+}
+
 function dumpSpan(s) {
-  if (s.type === 'block') return ['block', plainOfNpm(s.value)]
+  if (s.type === 'block') return ['block', jsonOfNpm(s.value)]
   return ['text', s.value, plainOfNpm(s.marks ?? {})]
 }
 

@@ -40,15 +40,19 @@ function work(seeds) {
 async function seeds() {
   let next = 0
   let left = []
+  let dead = 0
   while ((left.length || tally.ok + tally.fail < wanted) && tally.fail <= FAILURES_SHOWN && next < 2 * wanted + 50) {
     while (left.length < wanted - tally.ok - tally.fail) left.push(`${base}-${next++}`)
     const done = await work(left.slice(0, 100))
     if (!done) take({ seed: left[0], status: 'skip', notes: ['the worker died'] })
+    dead = done ? 0 : dead + 1
+    if (dead === 3) throw new Error('three workers died without an answer')
     left = left.slice(Math.max(done, 1))
   }
 }
 
 async function main() {
+  if (!process.env.AUTOMERGE_BIN) throw new Error('AUTOMERGE_BIN must name the automerge tool')
   const versions = await ensureInstalled()
   if (!versions.old || !versions.new) throw new Error('the npm releases could not be installed')
   console.log(`${name}: seeds from ${base}; npm ${versions.old} and ${versions.new}; ${process.env.AUTOMERGE_BIN}`)

@@ -246,8 +246,13 @@ static int finish(struct oracle *o, int (*fn)(am_doc *, const char *, size_t, in
 	return rc ? rc : put_change_hash(o, &hash);
 }
 
+/* With nothing to commit (no transaction was opened) the answer is null. */
 static int op_commit(struct oracle *o)
 {
+	am_doc *doc;
+	int rc = oracle_doc(o, "doc", &doc);
+	if (rc || !am_in_transaction(doc))
+		return rc;
 	return finish(o, am_commit);
 }
 
@@ -260,7 +265,7 @@ static int op_rollback(struct oracle *o)
 {
 	am_doc *doc;
 	int rc = oracle_doc(o, "doc", &doc);
-	return rc ? rc : am_rollback(doc);
+	return rc || !am_in_transaction(doc) ? rc : am_rollback(doc);
 }
 
 const struct oracle_op oracle_edit_ops[] = {

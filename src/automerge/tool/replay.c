@@ -46,6 +46,12 @@ static int edit(const struct trace *t, const struct trace_patch *p, am_doc *doc,
 	return am_text_splice(doc, text, p->pos, p->del, t->text + p->text, p->text_n);
 }
 
+/* Edits that change nothing open no transaction. */
+static int finish(am_doc *doc, am_hash *hash)
+{
+	return am_in_transaction(doc) ? am_commit(doc, NULL, 0, 0, hash) : 0;
+}
+
 /* A document with an empty text, as one change. */
 static int start_document(const am_opts *opts, struct replay *ret)
 {
@@ -66,14 +72,14 @@ static int play_sequence(const struct trace *t, bool per_edit, struct replay *r)
 {
 	int rc = am_text_splice(r->doc, r->text, 0, 0, t->start, t->start_n);
 	if (!rc && per_edit)
-		rc = am_commit(r->doc, NULL, 0, 0, NULL);
+		rc = finish(r->doc, NULL);
 	for (size_t i = 0; i < t->patches.n && !rc; i++) {
 		rc = edit(t, &t->patches.p[i], r->doc, r->text);
 		if (!rc && per_edit)
-			rc = am_commit(r->doc, NULL, 0, 0, NULL);
+			rc = finish(r->doc, NULL);
 	}
 	if (!rc && !per_edit)
-		rc = am_commit(r->doc, NULL, 0, 0, NULL);
+		rc = finish(r->doc, NULL);
 	return rc;
 }
 
@@ -153,10 +159,10 @@ static int play_patches(struct band *b, const struct trace_txn *txn, struct writ
 		if (!rc)
 			rc = edit(b->t, &b->t->patches.p[txn->patch + j], w->doc, w->text);
 		if (!rc && b->per_edit)
-			rc = am_commit(w->doc, NULL, 0, 0, hash);
+			rc = finish(w->doc, hash);
 	}
 	if (!rc && !b->per_edit)
-		rc = am_commit(w->doc, NULL, 0, 0, hash);
+		rc = finish(w->doc, hash);
 	return rc;
 }
 
@@ -183,7 +189,7 @@ static int play_transaction(struct band *b, uint32_t i)
 
 static int make_writers(struct band *b, struct replay *r)
 {
-	int rc = am_commit(r->doc, NULL, 0, 0, NULL);
+	int rc = finish(r->doc, NULL);
 	for (uint32_t i = 0; i < b->t->n_agents && !rc; i++) {
 		struct writer *w = &b->writers[i];
 		rc = am_fork(r->doc, &w->doc);
