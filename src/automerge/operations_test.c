@@ -261,7 +261,7 @@ static void seeds(bool marks)
 
 	if (one) {
 		uint64_t s = strtoull(one, NULL, 10);
-		one_round(s, (am_text_unit)(s % 4), marks);
+		one_round(s, s % 8 < 5 ? AM_UNIT_UTF16 : (am_text_unit)(s % 4), marks);
 		return;
 	}
 	for (uint64_t s = 1; s <= (getenv("AM_SEEDS") ? strtoull(getenv("AM_SEEDS"), NULL, 10) : 120); s++) {

@@ -349,18 +349,22 @@ static void object_new(struct am_ops *ops, uint32_t s)
 	slot_put(ops->obj_slot, ops->obj_slots, obj_hash(ops, slot), slot);
 }
 
-/* Undo of object_new: nothing was put into the table after it. */
+/* Undo of object_new for the newest object; entries that had to step over its
+ * place in the table move up. */
 static void object_drop(struct am_ops *ops, uint32_t slot)
 {
-	size_t i = obj_hash(ops, slot) & (ops->obj_slots - 1);
+	size_t mask = ops->obj_slots - 1, i = obj_hash(ops, slot) & mask;
 
 	assert(slot + 1 == ops->obj.n);
-	/* The next object gets this slot: it must not find these registers. */
-	if (am_obj_is_map(&ops->obj.p[slot]))
-		for (uint32_t r = ops->obj.p[slot].m.first; r != AM_NONE; r = ops->reg.p[r].next)
-			ops->reg.p[r].obj = AM_NONE;
 	while (ops->obj_slot[i] != slot)
-		i = (i + 1) & (ops->obj_slots - 1);
+		i = (i + 1) & mask;
+	for (size_t j = (i + 1) & mask; ops->obj_slot[j] != AM_NONE; j = (j + 1) & mask) {
+		size_t home = obj_hash(ops, ops->obj_slot[j]) & mask;
+		if (((j - home) & mask) < ((j - i) & mask))
+			continue;
+		ops->obj_slot[i] = ops->obj_slot[j];
+		i = j;
+	}
 	ops->obj_slot[i] = AM_NONE;
 	ops->obj.n--;
 	ops->last_obj = 0;

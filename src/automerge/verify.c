@@ -163,8 +163,10 @@ int am_ops_verify(am_doc *doc)
 	struct am_ops *ops = doc->ops;
 	size_t in_objects = 0, in_index = 0, count = 0;
 
-	for (uint32_t i = 0; i < ops->obj.n; i++)
+	for (uint32_t i = 0; i < ops->obj.n; i++) {
+		CHECK(am_ops_object(ops, ops->obj.p[i].id) == i);
 		in_objects += check_object(doc, i);
+	}
 	for (uint32_t i = 0; i < ops->actor.n; i++)
 		in_index += check_actor(ops, i, &count);
 	for (uint32_t i = 0; i < ops->obj.n; i++)
