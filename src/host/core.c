@@ -238,7 +238,12 @@ void host_turn_end_remove(struct host *h, struct host_hook *hook)
 	}
 }
 
-bool host_core_turn_end(struct host *h)
+bool host_core_deferred(const struct host *h)
+{
+	return !ring_empty(&h->defers);
+}
+
+void host_core_turn_end(struct host *h)
 {
 	core_run_defers(h);
 	h->hook_cursor = h->hooks;
@@ -249,7 +254,6 @@ bool host_core_turn_end(struct host *h)
 		hook->fn(hook->ctx);
 	}
 	h->turn++;
-	return !ring_empty(&h->defers);
 }
 
 uint64_t host_turn(const struct host *h)
@@ -274,10 +278,10 @@ int host_run(struct host *h)
 	int err = 0;
 
 	h->stopped = false;
+	/* What was done before the loop ran counts as a turn of its own. */
+	host_core_turn_end(h);
 	while (err == 0 && !h->stopped)
 		err = h->ops->turn(h);
-	/* The last turn's commits and fan-out are not left out. */
-	host_core_turn_end(h);
 	return err;
 }
 
@@ -295,6 +299,7 @@ int host_run_until(struct host *h, bool (*until)(void *ctx), void *ctx, uint64_t
 	h->stopped = false;
 	host_timer_init(&timer, h, core_timed_out, &late);
 	host_timer_start(&timer, limit);
+	host_core_turn_end(h);
 	while (err == 0 && !until(ctx)) {
 		if (h->stopped)
 			err = -ECANCELED;

@@ -43,7 +43,8 @@ struct host_ops {
 	int64_t (*wall)(struct host *h);
 	void (*random)(struct host *h, void *p, size_t n);
 	void (*work)(struct host *h, host_fn *run, host_fn *done, void *ctx);
-	/* One turn, waiting for something to happen; -EDEADLK when nothing ever can (sim). */
+	/* One whole turn, its end included, after waiting for something to happen;
+	 * -EDEADLK when nothing ever can (sim). */
 	int (*turn)(struct host *h);
 	void (*wake)(struct host *h); /* the running turn must not wait */
 	void (*free)(struct host *h);
@@ -122,8 +123,10 @@ void host_core_fini(struct host *h);
 void host_core_timers(struct host *h);
 /* The earliest timer's time, or UINT64_MAX. */
 uint64_t host_core_next(const struct host *h);
-/* Deferred calls, then hooks. True when more was deferred meanwhile. */
-bool host_core_turn_end(struct host *h);
+/* Deferred calls, then hooks. */
+void host_core_turn_end(struct host *h);
+/* Something waits for the end of a turn. */
+bool host_core_deferred(const struct host *h);
 
 /* posix_file.c: the real file system; self is not used. */
 extern const struct host_file_ops host_posix_file_ops;

@@ -221,3 +221,14 @@ int host_file_replace_atomic(struct host *h, const char *path, const void *p, si
 
 	return err < 0 ? err : host_replace_commit(h, &r, ret_info);
 }
+
+int host_file_replace_own(struct host *h, const char *path, const void *p, size_t n, unsigned new_mode)
+{
+	struct host_replace r = {.p = p, .n = n, .mode = new_mode, .target = xstrdup(path)};
+	int err = temp_write(h, &r);
+
+	if (err == 0)
+		err = rename_over(h, &r);
+	replace_end(&r);
+	return err;
+}

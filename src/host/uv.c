@@ -96,6 +96,8 @@ static void timer_due(uv_timer_t *timer)
 
 	u->armed = UINT64_MAX;
 	host_core_timers(&u->base);
+	/* libuv runs timers before it waits; the end of the turn comes first. */
+	uv_stop(&u->loop);
 }
 
 /* libuv's timers count whole milliseconds: rounding up never wakes early. */
@@ -115,12 +117,15 @@ static void timer_arm(struct host_uv *u)
 	uv_timer_start(&u->timer, timer_due, next <= now ? 0 : (next - now + 999999) / 1000000, 0);
 }
 
-/* Runs before the loop waits: everything since the last wait was this turn. */
-static void turn_end(uv_prepare_t *prepare)
+static void prepare_nothing(uv_prepare_t *prepare)
 {
-	struct host_uv *u = prepare->data;
+	(void)prepare;
+}
 
-	if (host_core_turn_end(&u->base))
+/* What is deferred or due already must not wait for an event. */
+static void turn_begin(struct host_uv *u)
+{
+	if (host_core_deferred(&u->base))
 		uv_idle_start(&u->idle, idle_nothing);
 	else
 		uv_idle_stop(&u->idle);
@@ -129,7 +134,9 @@ static void turn_end(uv_prepare_t *prepare)
 
 static int uv_host_turn(struct host *h)
 {
+	turn_begin(host_uv_of(h));
 	uv_run(host_uv_loop(h), UV_RUN_ONCE);
+	host_core_turn_end(h);
 	return 0;
 }
 
@@ -163,7 +170,7 @@ static void uv_host_free(struct host *h)
 
 	/* Completions of work may start more work; let all of it come to an end. */
 	while (h->work_pending > 0)
-		uv_run(&u->loop, UV_RUN_ONCE);
+		uv_host_turn(h);
 	uv_close((uv_handle_t *)&u->prepare, NULL);
 	uv_close((uv_handle_t *)&u->idle, NULL);
 	uv_close((uv_handle_t *)&u->timer, NULL);
@@ -230,8 +237,9 @@ int host_uv_new(struct host **ret)
 	uv_prepare_init(&u->loop, &u->prepare);
 	uv_idle_init(&u->loop, &u->idle);
 	uv_timer_init(&u->loop, &u->timer);
-	u->prepare.data = u->timer.data = u;
-	uv_prepare_start(&u->prepare, turn_end);
+	u->timer.data = u;
+	/* Keeps the loop alive: without any handle uv_run would not wait. */
+	uv_prepare_start(&u->prepare, prepare_nothing);
 	*ret = &u->base;
 	return 0;
 }

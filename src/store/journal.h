@@ -64,6 +64,8 @@ struct journal_content {
 	bool has_sidecar;
 	struct sidecar sidecar;
 	int64_t mtime_ns; /* of the newer file */
+	bool rewrite;     /* for journal_open: do not append to what is there */
+	bool retire;      /* ... and move away what the primary holds */
 };
 /* Reads what is kept for id. A missing journal is no error (existed false). */
 int journal_load(struct journal_store *s, const char *id, struct journal_content *ret);
@@ -120,8 +122,12 @@ typedef void journal_done_fn(void *ctx, int err);
 /* done(0) when all entries appended so far are durable. Waits without limit;
  * the caller has its own timer (rooms.md 12). */
 void journal_flush(struct journal *j, journal_done_fn *done, void *ctx);
+/* Rewrites the file as one document. A failure (no room for two) leaves the
+ * journal as it was. */
 void journal_compact(struct journal *j, journal_done_fn *done, void *ctx);
-/* Writes the sidecar (copied now; id and updated_at are filled in). */
+/* Writes the sidecar (copied now; id and updated_at are filled in), after the
+ * entries appended so far. While the journal has no file it is kept in memory
+ * and written with the first document. */
 void journal_set_sidecar(struct journal *j, const struct sidecar *sc, journal_done_fn *done, void *ctx);
 /* The journal is of another id from now on (promotion, rooms.md 11.3 step 5):
  * the files are renamed; what stood under the new id is moved to the snapshots
@@ -146,8 +152,9 @@ bool journal_exists(const struct journal_store *s, const char *id);
  * for an id with an open journal. */
 int journal_retire(struct journal_store *s, const char *id);
 /* Moves journals older than max_age (by mtime) to the snapshots unless
- * is_live(ctx, hash, sidecar or NULL) says they are needed; also removes stray temp
- * files. Returns how many were moved, or a negative errno. rooms.md 12: 30 days. */
+ * is_live(ctx, hash, sidecar or NULL) says they are needed; also removes stray temp files.
+ * is_live must say true for open journals, too; it is called on the calling
+ * thread. Returns how many were moved, or a negative errno. rooms.md 12: 30 days. */
 typedef bool journal_live_fn(void *ctx, const char hash[SHA256_HEX_BYTES], const struct sidecar *sc);
 int journal_gc(struct journal_store *s, uint64_t max_age, journal_live_fn *is_live, void *ctx);
 #endif
