@@ -202,7 +202,7 @@ static void test_outputs_and_metadata(void **state)
 	assert_int_equal(cell_append_output(nb, "a", "x", &at), 0);
 	assert_int_equal(cell_output_count(nb, "a"), 1);
 
-	assert_int_equal(cell_set_metadata(nb, "a", "{\"tags\":[\"t\"],\"n\":1.5}", 23), 0);
+	assert_int_equal(cell_set_metadata(nb, "a", "{\"tags\":[\"t\"],\"n\":1.5}", 22), 0);
 	assert_int_equal(cell_set_metadata_at(nb, "a", path, 2, "true"), 0);
 	expect_str(cell_metadata(nb, "a"), "{\"jupyter\":{\"source_hidden\":true},\"n\":1.5,\"tags\":[\"t\"]}");
 	assert_int_equal(cell_set_metadata_at(nb, "a", path, 2, NULL), 0);

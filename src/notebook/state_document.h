@@ -7,7 +7,7 @@
 #include "automerge/automerge.h"
 
 #define STATE_GENESIS_ACTOR "runtimed:state:genesis"
-#define STATE_GENESIS_HASH "0000000000000000000000000000000000000000000000000000000000000000"
+#define STATE_GENESIS_HASH "69f5b999ca56ce0961f44ccddadb09b2433b07cfc84b8f58bb108a0d921c0eae"
 
 /* A new state document; later edits carry `actor` (`runtimed:state:<8 hex>`). */
 int state_document_new(const char *actor, am_doc **ret);
