@@ -135,8 +135,8 @@ static bool is_sent(const am_doc *doc, const am_sync *s, uint32_t row)
 	return s->doc == doc && am_sent_has(s, row);
 }
 
-/* Asked-for changes first (always sent, whatever was sent before, but once per
- * message received), then picked ones that are not on their way already. */
+/* Asked-for changes first, then picked ones; never what is on its way already:
+ * two messages that cross would make each side send twice (automerge format 11.4). */
 static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
 {
 	struct am_graph *g = &doc->graph;
@@ -152,7 +152,7 @@ static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
 		goto out;
 	for (size_t i = 0; i < s->their_need.n; i++) {
 		row = am_graph_find(g, &s->their_need.p[i]);
-		if (row == AM_NONE || g->flag.p[row] || (s->need_served && is_sent(doc, s, row)))
+		if (row == AM_NONE || g->flag.p[row] || is_sent(doc, s, row))
 			continue;
 		g->flag.p[row] = 1;
 		r->send.p[r->send.n++] = row;

@@ -127,8 +127,9 @@ export class NpmPeer {
       const d = this.doc(r.doc)
       const o = this.obj(r.obj)
       d.splitBlock(o, r.index, {})
-      const all = d.getAll(o, r.index)
-      return this.made(r, all[all.length - 1][1])
+      // Inside a surrogate pair the position is rounded up.
+      const at = [r.index, r.index + 1].map((i) => d.getAll(o, i).at(-1))
+      return this.made(r, at.find((v) => v?.[0] === 'map')[1])
     },
     join_block(r) {
       this.doc(r.doc).joinBlock(this.obj(r.obj), r.index)

@@ -23,7 +23,7 @@ function edit(r, peer, n) {
 // Scenario kinds by turn, so that each gets its share of any number of seeds.
 const kinds = ['plain', 'empty', 'reconnect', 'lost', 'v1', 'orphan', 'rounds', 'late']
 
-function script(seed) {
+export function script(seed) {
   const r = new Random(seed)
   const kind = kinds[Number(seed.split('-').at(-1)) % kinds.length]
   const steps = []
@@ -161,7 +161,7 @@ class Conversation {
   }
 }
 
-async function converse(steps, a, b) {
+export async function converse(steps, a, b) {
   const c = new Conversation([a, b])
   for (const s of steps) await c.step(s)
   for (const i of [0, 1]) c.transcript.push({ heads: await c.sides[i].call({ op: 'heads', doc: `p${i}` }) })
