@@ -199,14 +199,11 @@ struct stop {
 	bool over;
 };
 
-static void stop_over(void *ctx)
+static void stop_over(struct stop *stop)
 {
-	struct stop *stop = ctx;
-	if (stop->over)
-		return;
 	stop->over = true;
 	host_timer_stop(&stop->limit);
-	stop->done(stop->ctx); /* the structure stays: late drains still count down */
+	stop->done(stop->ctx);
 }
 
 static void stop_late(void *ctx)
@@ -216,11 +213,15 @@ static void stop_late(void *ctx)
 	stop_over(stop);
 }
 
+/* Drains that end after the limit still count down; the last one lets go. */
 static void stop_one(void *ctx)
 {
 	struct stop *stop = ctx;
-	if (--stop->left == 0)
+	if (--stop->left)
+		return;
+	if (!stop->over)
 		stop_over(stop);
+	free(stop);
 }
 
 void room_service_stop(struct room_service *svc, uint64_t limit, host_fn *done, void *ctx)
