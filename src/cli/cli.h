@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/paths.h"
 
-#define CLI_VERSION "2.0.8"
+#define CLI_VERSION RUNTIMED_VERSION /* of the build */
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
