@@ -141,6 +141,8 @@ struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row)
 
 	if (r->more == AM_NONE)
 		return (struct am_row_deps){&r->dep, r->dep != AM_NONE};
+	if (!g->more.p[r->more].n_deps)
+		return (struct am_row_deps){NULL, 0};
 	return (struct am_row_deps){g->deps.p + g->more.p[r->more].deps_off, g->more.p[r->more].n_deps};
 }
 
@@ -216,7 +218,7 @@ static uint32_t add_bytes(struct am_graph *g, const uint8_t *p, size_t n)
 	uint32_t at = (uint32_t)g->bytes.n;
 
 	if (n)
-		memcpy(g->bytes.p + at, p, n);
+		memcpy(&g->bytes.p[at], p, n);
 	g->bytes.n += n;
 	return at;
 }

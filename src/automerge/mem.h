@@ -57,7 +57,7 @@ struct am_out {
 void am_out_grow(struct am_out *o, size_t extra);
 static inline uint8_t *am_out_need(struct am_out *o, size_t extra)
 {
-	if (o->cap - o->n < extra)
+	if (o->cap - o->n < extra || !o->p)
 		am_out_grow(o, extra);
 	return o->err ? NULL : o->p + o->n;
 }

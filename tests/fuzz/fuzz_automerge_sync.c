@@ -1,0 +1,41 @@
+/* A sync message into a document with some history; then what it answers is
+ * received by a fresh peer. */
+#include "automerge_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	am_opts opts = fuzz_opts();
+	am_value v = {.type = AM_INT};
+	am_doc *d, *e;
+	am_sync *s, *t;
+	am_message msg;
+	am_buf out = {0};
+
+	if (am_message_decode(p, n, NULL, &msg) == AM_OK)
+		am_message_free(&msg, NULL);
+	if (am_new(&opts, &d) || am_new(&opts, &e) || am_sync_new(NULL, &s) || am_sync_new(NULL, &t))
+		abort();
+	am_set_actor(d, "\x01", 1);
+	for (v.i = 0; v.i < 4; v.i++) {
+		am_map_put(d, AM_ROOT, "k", 1, &v);
+		am_commit(d, NULL, 0, 0, NULL);
+	}
+	(void)am_sync_receive(d, s, p, n, n && p[n - 1] & 1 ? AM_SYNC_STRIP_CHANGES : 0, NULL);
+	for (int i = 0; i < 4; i++) {
+		assert(am_sync_generate(d, s, &out) == AM_OK);
+		if (!out.n)
+			break;
+		assert(am_sync_receive(e, t, out.p, out.n, 0, NULL) == AM_OK);
+		assert(am_sync_generate(e, t, &out) == AM_OK);
+		if (!out.n)
+			break;
+		assert(am_sync_receive(d, s, out.p, out.n, 0, NULL) == AM_OK);
+	}
+	must_survive(d);
+	am_buf_free(&out);
+	am_sync_free(s);
+	am_sync_free(t);
+	am_free(d);
+	am_free(e);
+	return 0;
+}
