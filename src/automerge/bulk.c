@@ -733,42 +733,73 @@ static int collect_del(am_doc *doc, am_change *out, am_id id, uint32_t s, uint32
 	return collect_preds(doc, out, id, s, k, x->flags & AM_SPAN_DELS, op);
 }
 
-/* The record that begins with operation `id`; op == NULL only measures it. */
-static int collect_one(am_doc *doc, am_change *out, am_id id, uint32_t left, am_op *op, uint32_t *ret_run)
-{
-	uint32_t k, s = am_ops_find(doc->ops, id, &k);
+/* Where a walk through one actor's operations is. */
+struct walk {
+	uint32_t no_row; /* no row has a counter below this one ... */
+	uint32_t del;    /* span of the last delete, AM_NONE */
+};
 
-	if (s != AM_NONE) {
-		uint32_t n = doc->ops->span.p[s].n - k;
-		*ret_run = n < left ? n : left;
-		return op ? collect_row(doc, out, s, k, left, op) : AM_OK;
+/* Target of delete id: most often the next element of the same run. */
+static uint32_t walk_del(const struct am_ops *ops, struct walk *w, am_id id, uint32_t *ret_k)
+{
+	if (w->del != AM_NONE && ops->span.p[w->del].n > 1) {
+		const struct am_span *x = &ops->span.p[w->del];
+		uint32_t k = x->step > 0 ? id.ctr - x->succ.ctr : x->succ.ctr - id.ctr;
+		if (k < x->n) {
+			*ret_k = k;
+			return w->del;
+		}
 	}
-	s = am_ops_find_del(doc->ops, id, &k);
-	*ret_run = 1;
-	if (s == AM_NONE)
-		return AM_E_NOT_FOUND;
-	return op ? collect_del(doc, out, id, s, k, op) : AM_OK;
+	return w->del = am_ops_find_del(ops, id, ret_k);
+}
+
+/* The record that begins with operation `id`. */
+static int collect_one(am_doc *doc, am_change *out, struct walk *w, am_id id, uint32_t left, am_op *op)
+{
+	struct am_ops *ops = doc->ops;
+	uint32_t k, s = AM_NONE, ctr;
+
+	if (id.ctr >= w->no_row)
+		s = am_ops_find(ops, id, &k);
+	if (s != AM_NONE)
+		return collect_row(doc, out, s, k, left, op);
+	if (id.ctr >= w->no_row && id.actor < ops->actor.n) {
+		w->no_row = UINT32_MAX;
+		if (am_index_above(ops, ops->actor.p[id.actor].rows, id.ctr, &ctr, &s))
+			w->no_row = ctr;
+	}
+	s = walk_del(ops, w, id, &k);
+	return s == AM_NONE ? AM_E_NOT_FOUND : collect_del(doc, out, id, s, k, op);
 }
 
 int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out)
 {
-	size_t records = n;
-	uint32_t run;
+	AM_VEC(am_op) v = {.cap = n};
+	struct walk w = {0, AM_NONE};
+	bool few = n <= 32; /* more may be a few runs: grow as needed */
 	int rc = AM_OK;
 
-	if (n > 32) /* worth counting: a paste is one record */
-		records = 0;
-	for (uint32_t i = 0; n > 32 && i < n && rc == AM_OK; i += run, records++)
-		rc = collect_one(doc, out, (am_id){start_op + i, actor}, n - i, NULL, &run);
-	if (rc)
-		return rc;
-	out->ops = am_arena_array(&out->arena, records, sizeof *out->ops);
-	if (!out->ops)
-		return AM_E_NOMEM;
-	out->n_ops = 0;
-	for (uint32_t i = 0; i < n && rc == AM_OK; i += run) {
-		rc = collect_one(doc, out, (am_id){start_op + i, actor}, n - i, &out->ops[out->n_ops], &run);
-		out->n_ops++;
+	if (few) {
+		v.p = am_arena_array(&out->arena, n, sizeof *v.p);
+		if (!v.p)
+			return AM_E_NOMEM;
+	} else {
+		v.cap = 0;
 	}
-	return rc;
+	for (uint32_t i = 0; i < n && rc == AM_OK; i += v.p[v.n++].run) {
+		rc = few ? AM_OK : am_vec_reserve(&doc->a, &v, 1);
+		if (rc == AM_OK)
+			rc = collect_one(doc, out, &w, (am_id){start_op + i, actor}, n - i, &v.p[v.n]);
+		if (rc)
+			break;
+	}
+	if (rc) {
+		if (!few)
+			am_vec_free(&doc->a, &v);
+		return rc;
+	}
+	out->ops = v.p;
+	out->n_ops = v.n;
+	out->ops_mem = few ? NULL : v.p;
+	return AM_OK;
 }

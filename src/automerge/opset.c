@@ -28,7 +28,7 @@ int am_ops_new(am_doc *doc, struct am_ops **ret)
 
 	if (!ops)
 		return AM_E_NOMEM;
-	ops->free_span = ops->free_node = ops->free_succ = AM_NONE;
+	ops->free_span = ops->free_node = ops->free_succ = ops->free_reg = AM_NONE;
 	if (add_root(doc, ops)) {
 		am_mem_free(&doc->a, ops);
 		return AM_E_NOMEM;
@@ -113,6 +113,22 @@ static void slot_put(uint32_t *slot, size_t n, uint32_t hash, uint32_t entry)
 	while (slot[i] != AM_NONE)
 		i = (i + 1) & (n - 1);
 	slot[i] = entry;
+}
+
+/* Takes an entry out; those that had to step over its place move up. */
+static void slot_drop(const struct am_ops *ops, uint32_t *slot, size_t n, uint32_t entry, entry_hash hash)
+{
+	size_t mask = n - 1, i = hash(ops, entry) & mask;
+
+	while (slot[i] != entry)
+		i = (i + 1) & mask;
+	for (size_t j = (i + 1) & mask; slot[j] != AM_NONE; j = (j + 1) & mask) {
+		if (((j - hash(ops, slot[j])) & mask) < ((j - i) & mask))
+			continue;
+		slot[i] = slot[j];
+		i = j;
+	}
+	slot[i] = AM_NONE;
 }
 
 /* Keeps a table at most two thirds full with one more entry. Registers of
@@ -254,6 +270,22 @@ uint32_t am_reg_find(const struct am_ops *ops, uint32_t obj, uint32_t key)
 	return AM_NONE;
 }
 
+static uint32_t reg_new(struct am_ops *ops)
+{
+	uint32_t r = ops->free_reg;
+
+	if (r == AM_NONE)
+		return (uint32_t)ops->reg.n++;
+	ops->free_reg = ops->reg.p[r].next;
+	return r;
+}
+
+static void reg_free(struct am_ops *ops, uint32_t r)
+{
+	ops->reg.p[r] = (struct am_reg){AM_NONE, AM_NONE, AM_NONE, AM_NONE, AM_NONE, 0, ops->free_reg};
+	ops->free_reg = r;
+}
+
 /* ---- room ---- */
 
 static int reserve_actors(am_doc *doc)
@@ -349,23 +381,18 @@ static void object_new(struct am_ops *ops, uint32_t s)
 	slot_put(ops->obj_slot, ops->obj_slots, obj_hash(ops, slot), slot);
 }
 
-/* Undo of object_new for the newest object; entries that had to step over its
- * place in the table move up. */
+/* Undo of object_new for the newest object, which is empty again. */
 static void object_drop(struct am_ops *ops, uint32_t slot)
 {
-	size_t mask = ops->obj_slots - 1, i = obj_hash(ops, slot) & mask;
+	struct am_obj *o = &ops->obj.p[slot];
 
 	assert(slot + 1 == ops->obj.n);
-	while (ops->obj_slot[i] != slot)
-		i = (i + 1) & mask;
-	for (size_t j = (i + 1) & mask; ops->obj_slot[j] != AM_NONE; j = (j + 1) & mask) {
-		size_t home = obj_hash(ops, ops->obj_slot[j]) & mask;
-		if (((j - home) & mask) < ((j - i) & mask))
-			continue;
-		ops->obj_slot[i] = ops->obj_slot[j];
-		i = j;
+	for (uint32_t r = am_obj_is_map(o) ? o->m.first : AM_NONE, next; r != AM_NONE; r = next) {
+		next = ops->reg.p[r].next;
+		slot_drop(ops, ops->reg_slot, ops->reg_slots, r, reg_hash);
+		reg_free(ops, r);
 	}
-	ops->obj_slot[i] = AM_NONE;
+	slot_drop(ops, ops->obj_slot, ops->obj_slots, slot, obj_hash);
 	ops->obj.n--;
 	ops->last_obj = 0;
 }
@@ -518,7 +545,7 @@ uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key)
 
 	if (r != AM_NONE)
 		return r;
-	r = (uint32_t)ops->reg.n++;
+	r = reg_new(ops);
 	ops->reg.p[r] = (struct am_reg){obj, key, AM_NONE, AM_NONE, AM_NONE, 0, AM_NONE};
 	slot_put(ops->reg_slot, ops->reg_slots, mix(obj, key), r);
 	if (o->m.first == AM_NONE)
@@ -540,7 +567,7 @@ uint32_t am_reg_of_elem(struct am_ops *ops, uint32_t head)
 
 	if (r != AM_NONE)
 		return r;
-	r = x->reg = (uint32_t)ops->reg.n++;
+	r = x->reg = reg_new(ops);
 	ops->reg.p[r] = (struct am_reg){x->obj, AM_NONE, head, head, visible ? head : AM_NONE, visible, AM_NONE};
 	return r;
 }
@@ -978,7 +1005,7 @@ static void undo_row(am_doc *doc, uint32_t s, uint32_t from)
 		am_seq_remove(ops, x->obj, s);
 		o->s.marks -= x->action == AM_ACT_MARK;
 		if (x->reg != AM_NONE)
-			ops->reg.p[x->reg].head = AM_NONE; /* nobody refers to it any more */
+			reg_free(ops, x->reg);
 	} else {
 		reg_unlink(ops, s);
 		undo_preds(doc, x);

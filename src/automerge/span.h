@@ -90,7 +90,7 @@ struct am_ops {
 	AM_VEC(struct am_key) key;
 	AM_VEC(uint8_t) heap, names; /* values; keys and mark names */
 	AM_VEC(struct am_actor_ops) actor;
-	uint32_t free_span, free_node, free_succ;
+	uint32_t free_span, free_node, free_succ, free_reg;
 	uint32_t *reg_slot, *obj_slot, *key_slot; /* open addressing, sizes powers of two */
 	size_t reg_slots, obj_slots, key_slots;
 	size_t count;     /* operations, deletes included */
