@@ -301,6 +301,13 @@ static int fault_access(void *self, const char *path, int mode)
 	return err < 0 ? err : f->inner->access(f->inner_self, path, mode);
 }
 
+static int fault_touch(void *self, const char *path)
+{
+	struct fault *f = self;
+
+	return f->inner->touch(f->inner_self, path);
+}
+
 static int fault_mkdir(void *self, const char *path, unsigned mode)
 {
 	struct fault *f = self;
@@ -345,6 +352,7 @@ static const struct host_file_ops fault_ops = {
 	.readlink = fault_readlink,
 	.chmod = fault_chmod,
 	.access = fault_access,
+	.touch = fault_touch,
 	.mkdir = fault_mkdir,
 	.rmdir = fault_rmdir,
 	.list = fault_list,

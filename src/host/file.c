@@ -128,6 +128,18 @@ int host_path_unlink(struct host *h, const char *path)
 	return h->file->unlink(h->file_self, path);
 }
 
+int host_path_remove(struct host *h, const char *path)
+{
+	int err = host_path_unlink(h, path);
+
+	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
+}
+
+int host_path_touch(struct host *h, const char *path)
+{
+	return h->file->touch(h->file_self, path);
+}
+
 int host_path_link(struct host *h, const char *from, const char *to)
 {
 	return h->file->link(h->file_self, from, to);
@@ -209,6 +221,15 @@ int host_dir_sync(struct host *h, const char *path)
 	host_file_close(h, fd);
 	/* Some file systems cannot sync directories and need not. */
 	return err == -EINVAL ? 0 : err;
+}
+
+int host_dir_sync_of(struct host *h, const char *path)
+{
+	char *dir = path_dir(path);
+	int err = host_dir_sync(h, dir);
+
+	free(dir);
+	return err;
 }
 
 static int name_compare(const void *a, const void *b)

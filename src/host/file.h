@@ -45,6 +45,10 @@ bool host_path_exists(struct host *h, const char *path);
 int host_path_real(struct host *h, const char *path, char **ret);
 int host_path_rename(struct host *h, const char *from, const char *to);
 int host_path_unlink(struct host *h, const char *path);
+/* Fine when it is not there. */
+int host_path_remove(struct host *h, const char *path);
+/* Sets the modification time to now. */
+int host_path_touch(struct host *h, const char *path);
 int host_path_link(struct host *h, const char *from, const char *to);
 int host_path_readlink(struct host *h, const char *path, char **ret_target); /* caller frees */
 int host_path_symlink(struct host *h, const char *target, const char *path);
@@ -57,6 +61,8 @@ int host_dir_make(struct host *h, const char *path, unsigned mode);
 int host_dir_remove(struct host *h, const char *path); /* rmdir */
 /* Makes renames and removals in the directory durable. */
 int host_dir_sync(struct host *h, const char *path);
+/* host_dir_sync of the directory path is in. */
+int host_dir_sync_of(struct host *h, const char *path);
 /* Names without "." and "..", sorted by bytes. host_names_free ends it. */
 int host_dir_list(struct host *h, const char *path, char ***ret_names, size_t *ret_n);
 void host_names_free(char **names, size_t n);

@@ -33,6 +33,7 @@ struct host_file_ops {
 	int (*readlink)(void *self, const char *path, char **ret_target);
 	int (*chmod)(void *self, const char *path, unsigned mode);
 	int (*access)(void *self, const char *path, int mode);
+	int (*touch)(void *self, const char *path);
 	int (*mkdir)(void *self, const char *path, unsigned mode);
 	int (*rmdir)(void *self, const char *path);
 	int (*list)(void *self, const char *path, char ***ret_names, size_t *ret_n); /* any order */

@@ -202,6 +202,12 @@ static int posix_access(void *self, const char *path, int mode)
 	return result(access(path, mode));
 }
 
+static int posix_touch(void *self, const char *path)
+{
+	(void)self;
+	return result(utimensat(AT_FDCWD, path, NULL, 0));
+}
+
 static int posix_mkdir(void *self, const char *path, unsigned mode)
 {
 	(void)self;
@@ -262,6 +268,7 @@ const struct host_file_ops host_posix_file_ops = {
 	.readlink = posix_readlink,
 	.chmod = posix_chmod,
 	.access = posix_access,
+	.touch = posix_touch,
 	.mkdir = posix_mkdir,
 	.rmdir = posix_rmdir,
 	.list = posix_list,

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/text.h"
 #include "host/file.h"
 #include "store/journal_impl.h"
 #include "store/snapshot.h"
@@ -50,13 +49,6 @@ static int run_append(struct host *h, struct journal_job *job, const char *path)
 	return err;
 }
 
-static int unlink_if_there(struct host *h, const char *path)
-{
-	int err = host_path_unlink(h, path);
-
-	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-}
-
 /* Once the primary has everything, what is in the fallback only confuses. A
  * failure leaves an older document that merges in as nothing new. */
 static void drop_fallback(struct host *h, const struct journal_job *job)
@@ -65,9 +57,9 @@ static void drop_fallback(struct host *h, const struct journal_job *job)
 
 	if (!journal_files_init(&f, job->store, PLACE_FALLBACK, job->hash))
 		return;
-	unlink_if_there(h, f.data);
-	unlink_if_there(h, f.sidecar);
-	unlink_if_there(h, f.supersedes);
+	host_path_remove(h, f.data);
+	host_path_remove(h, f.sidecar);
+	host_path_remove(h, f.supersedes);
 	journal_files_fini(&f);
 }
 
@@ -104,15 +96,6 @@ static int run_sidecar(struct host *h, struct journal_job *job, const char *path
 	return err < 0 ? err : sidecar_write(h, path, &job->sidecar);
 }
 
-static int sync_dir_of(struct host *h, const char *path)
-{
-	char *dir = path_dir(path);
-	int err = host_dir_sync(h, dir);
-
-	free(dir);
-	return err;
-}
-
 /* What stood under the new id goes first, then a copy of ours, then the name. */
 static int run_rename(struct host *h, struct journal_job *job, const struct journal_files *from)
 {
@@ -134,9 +117,9 @@ static int run_rename(struct host *h, struct journal_job *job, const struct jour
 	if (err == 0 && job->has_sidecar)
 		err = sidecar_write(h, to.sidecar, &job->sidecar);
 	if (err == 0)
-		err = unlink_if_there(h, from->sidecar);
+		err = host_path_remove(h, from->sidecar);
 	if (err == 0)
-		err = sync_dir_of(h, to.data);
+		err = host_dir_sync_of(h, to.data);
 	journal_files_fini(&to);
 	/* What the other place still has under the old name is older than ours. */
 	if (err == 0)
@@ -156,11 +139,11 @@ static int run_discard(struct host *h, struct journal_job *job)
 
 		if (!journal_files_init(&f, job->store, place, job->hash))
 			continue;
-		err = unlink_if_there(h, f.data);
+		err = host_path_remove(h, f.data);
 		if (err == 0)
-			err = unlink_if_there(h, f.sidecar);
+			err = host_path_remove(h, f.sidecar);
 		if (err == 0)
-			err = sync_dir_of(h, f.data);
+			err = host_dir_sync_of(h, f.data);
 		if (err == -ENOENT)
 			err = 0;
 		journal_files_fini(&f);

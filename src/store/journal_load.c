@@ -287,13 +287,6 @@ int journal_mark_corrupt(struct journal_store *s, const char *id)
 
 /* ---- putting away ---- */
 
-static int unlink_if_there(struct host *h, const char *path)
-{
-	int err = host_path_unlink(h, path);
-
-	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-}
-
 int journal_retire_hash(const struct journal_store *s, const char *hash)
 {
 	int err = 0;
@@ -307,9 +300,9 @@ int journal_retire_hash(const struct journal_store *s, const char *hash)
 		if (host_path_exists(s->host, f.data))
 			err = snapshot_move(s->host, s->dir, hash, "automerge", f.data, NULL);
 		if (err == 0)
-			err = unlink_if_there(s->host, f.sidecar);
+			err = host_path_remove(s->host, f.sidecar);
 		if (err == 0)
-			err = unlink_if_there(s->host, f.supersedes);
+			err = host_path_remove(s->host, f.supersedes);
 		journal_files_fini(&f);
 	}
 	return err;
@@ -376,7 +369,7 @@ int journal_gc(struct journal_store *s, uint64_t max_age, journal_live_fn *is_li
 		if (name_is_journal(names[i], hash) && is_old(s->host, path, max_age))
 			moved += gc_journal(s, path, hash, is_live, ctx);
 		else if (host_name_is_temp(names[i], NULL) && is_old(s->host, path, JOURNAL_TEMP_AGE))
-			unlink_if_there(s->host, path);
+			host_path_remove(s->host, path);
 		free(path);
 	}
 	host_names_free(names, n);

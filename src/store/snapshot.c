@@ -139,7 +139,7 @@ static void finish(struct host *h, const char *dir, const char *hash, const char
 int snapshot_put(struct host *h, const char *dir, const char *hash, const char *ext, const void *p, size_t n,
 		 char **ret_path)
 {
-	char *path;
+	char *path = NULL;
 	int err = new_path(h, dir, hash, ext, &path);
 
 	if (err < 0)
@@ -176,15 +176,6 @@ static int sync_file(struct host *h, const char *path)
 	return err;
 }
 
-static int sync_dir_of(struct host *h, const char *path)
-{
-	char *dir = path_dir(path);
-	int err = host_dir_sync(h, dir);
-
-	free(dir);
-	return err;
-}
-
 /* A rename is a copy and a removal that cannot come apart. */
 static int move_by_rename(struct host *h, const char *from, const char *path)
 {
@@ -194,14 +185,14 @@ static int move_by_rename(struct host *h, const char *from, const char *path)
 		err = host_path_rename(h, from, path);
 	if (err < 0)
 		return err;
-	err = sync_dir_of(h, path);
-	return err < 0 ? err : sync_dir_of(h, from);
+	err = host_dir_sync_of(h, path);
+	return err < 0 ? err : host_dir_sync_of(h, from);
 }
 
 int snapshot_move(struct host *h, const char *dir, const char *hash, const char *ext, const char *from,
 		  char **ret_path)
 {
-	char *path;
+	char *path = NULL;
 	int err = new_path(h, dir, hash, ext, &path);
 
 	if (err < 0)
@@ -217,5 +208,5 @@ int snapshot_move(struct host *h, const char *dir, const char *hash, const char 
 	err = snapshot_copy(h, dir, hash, ext, from, ret_path);
 	if (err == 0)
 		err = host_path_unlink(h, from);
-	return err < 0 ? err : sync_dir_of(h, from);
+	return err < 0 ? err : host_dir_sync_of(h, from);
 }
