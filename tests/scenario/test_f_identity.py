@@ -1,0 +1,171 @@
+"""rooms.md 15 F: one file is one room, by whatever name; old ids go on leading to it."""
+import hashlib
+import json
+import uuid
+
+import pytest
+
+from support import notebooks as nb
+from support.daemon import until
+
+
+def promoted(daemon, name="t.ipynb"):
+    u = daemon.create()
+    old = u.id
+    u.add("x", "1")
+    u.wait_acked()
+    assert u.save(daemon.work / name)["result"] == "notebook_saved"
+    return old, str(daemon.work / name), u
+
+
+def test_f1_symlinked_directory(daemon, work):
+    link = daemon.home / ".cache"
+    link.symlink_to(work)
+    c = daemon.open(link / "n.ipynb")
+    c.add("x", "1")
+    until(lambda: nb.on_disk(work / "n.ipynb", x="1"), "autosaved", 6)
+    d = daemon.open(work / "n.ipynb")
+    assert d.id == c.id == str(work / "n.ipynb")
+    d.wait_cell("x")
+    daemon.wait_rooms(c.id)
+
+
+def test_f2_old_id_after_promotion(daemon):
+    old, path, u = promoted(daemon)
+    a, b = daemon.create(old), daemon.sync(old)
+    assert a.id == path
+    for c in (a, b):
+        c.wait_cell("x", "1")
+    b.wait_event("room_renamed", new_notebook_id=path)
+    daemon.wait_rooms(path)
+    a.add("y", "2")
+    u.wait_cell("y", "2")
+    daemon.level(u, a, b)
+
+
+def test_f3_old_id_after_a_restart(daemon):
+    old, path, u = promoted(daemon)
+    daemon.restart()
+    a, b = daemon.create(old), daemon.sync(old)
+    assert a.id == path
+    for c in (a, b):
+        c.wait_cell("x", "1")
+    daemon.wait_rooms(path)
+
+
+def test_f4_spellings_of_a_uuid(daemon):
+    id = str(uuid.uuid4())
+    peers = [daemon.create(id.upper()), daemon.create(id), daemon.sync(id.replace("-", "")), daemon.sync("{" + id + "}"),
+             daemon.sync("urn:uuid:" + id)]
+    daemon.wait_rooms(id)
+    peers[0].add("x", "1")
+    for p in peers:
+        p.wait_cell("x", "1")
+
+
+@pytest.mark.parametrize("path", ["relative/t.ipynb", "t.ipynb", "~x/t.ipynb", "~/t.ipynb", "", "/nul\0byte.ipynb", "/" + "x" * 5000])
+def test_f5_impossible_save_paths(daemon, path):
+    u = daemon.create()
+    u.add("x", "1")
+    answer = u.save(path)
+    assert answer["result"] == "error" and answer["error"], answer
+    daemon.wait_rooms(u.id)
+    assert u.sources() == {"x": "1"}
+    assert list(daemon.work.iterdir()) == []
+
+
+def test_f5_save_onto_a_directory(daemon, work):
+    (work / "d.ipynb").mkdir()
+    u = daemon.create()
+    u.add("x", "1")
+    answer = u.save(work / "d.ipynb")
+    assert answer["result"] == "error", answer
+    daemon.wait_rooms(u.id)
+
+
+def test_f5_save_below_nothing(daemon, work):
+    u = daemon.create()
+    u.add("x", "1")
+    answer = u.save(work / "no" / "such" / "t.ipynb")
+    assert answer["result"] == "error" and "Failed to write" in answer["error"], answer
+    assert list(work.iterdir()) == []
+
+
+def test_f6_save_without_a_path(daemon):
+    u = daemon.create()
+    u.add("x", "1")
+    answer = u.save()
+    assert answer["result"] == "error" and "Failed to write notebook" in answer["error"], answer
+    assert not list(daemon.cwd.iterdir())
+
+
+def test_f7_extension(daemon, work):
+    for name, wanted in (("x", "x.ipynb"), ("y.IPYNB", "y.IPYNB.ipynb"), ("z.ipynb", "z.ipynb")):
+        u = daemon.create()
+        u.add("x", "1")
+        answer = u.save(work / name)
+        assert answer == {"result": "notebook_saved", "path": str(work / wanted), "new_notebook_id": str(work / wanted)}
+        assert nb.disk(work / wanted) == {"x": "1"}
+
+
+def test_f8_nothing_is_inherited(daemon, work):
+    old = work / "old.ipynb"
+    data = nb.write(old, nb.sources(1), custom={"k": 1}, runt={"schema_version": "1", "trust_signature": "hmac-sha256:" + "0" * 64, "mine": 1})
+    u = daemon.create()
+    u.add("x", "1")
+    assert u.save(old)["result"] == "notebook_saved"
+    metadata = nb.parse(old)["metadata"]
+    assert "custom" not in metadata and "trust_signature" not in json.dumps(metadata) and "mine" not in metadata.get("runt", {})
+    assert nb.disk(old) == {"x": "1"}
+    kept = list((daemon.docs / "snapshots").glob(hashlib.sha256(str(old).encode()).hexdigest() + "-*.ipynb"))
+    assert [k.read_bytes() for k in kept] == [data]
+
+
+def test_f9_room_names_of_one_file(daemon, work):
+    """sync, open, symlink, dots, doubled slashes: one room."""
+    nb.write(work / "t.ipynb", nb.sources(1))
+    (work / "a").mkdir()
+    (work / "link.ipynb").symlink_to("t.ipynb")
+    (work / "dir").symlink_to(".")
+    names = [f"{work}/t.ipynb", f"{work}//t.ipynb", f"{work}/./t.ipynb", f"{work}/a/../t.ipynb", f"{work}/link.ipynb", f"{work}/dir/dir/t.ipynb",
+             f"{work}/t"]
+    for name in names:
+        assert daemon.open(name).id == f"{work}/t.ipynb", name
+        daemon.sync(name).wait_cell("cell0")
+    assert daemon.wait_rooms(f"{work}/t.ipynb")[f"{work}/t.ipynb"]["active_peers"] == 2 * len(names)
+
+
+@pytest.mark.parametrize("path", ["", "relative.ipynb", "~/x.ipynb", str(uuid.uuid4())])
+def test_f10_impossible_open_paths(daemon, path):
+    from support.wire import Raw
+    with Raw(daemon.socket) as c:
+        info = c.hello({"channel": "open_notebook", "path": path}).read_json()
+        assert info["error"] and info["notebook_id"] == "" and info["cell_count"] == 0, info
+        assert c.ended(5)
+    daemon.wait_rooms()
+
+
+def test_f11_listing_is_sorted(daemon, work):
+    ids = []
+    for name in ("c", "a", "b"):
+        nb.write(work / f"{name}.ipynb", nb.sources(1))
+        ids.append(daemon.open(work / f"{name}.ipynb").id)
+    rooms = daemon.pool({"type": "list_rooms"})["rooms"]
+    assert [r["notebook_id"] for r in rooms] == sorted(ids)
+    assert all(r["active_peers"] == 1 and r["has_kernel"] is False for r in rooms)
+
+
+def test_f12_other_extension_is_not_overwritten(daemon, work):
+    """A file that is no notebook is never written to."""
+    notes = work / "notes.txt"
+    notes.write_text("dear diary")
+    with __import__("support.wire", fromlist=["Raw"]).Raw(daemon.socket) as c:
+        c.hello({"channel": "open_notebook", "path": str(notes)})
+        info = c.read_json()
+        assert info.get("error"), info
+    c = daemon.sync(str(notes), ready=False)
+    u = daemon.create()
+    u.add("x", "1")
+    u.save(notes)
+    assert notes.read_text() == "dear diary"
+    c.broken = True
