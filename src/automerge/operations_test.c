@@ -191,6 +191,57 @@ static void remember(struct history *h, am_doc *doc)
 	h->n[h->len++] = n;
 }
 
+/* Edits as of old heads see and change what a view there shows, and merge. */
+static void check_isolated(am_doc *src, const struct history *h, struct rnd *r, bool marks)
+{
+	am_buf before = {0};
+	am_doc *doc, *back;
+	struct model *m;
+
+	ok(am_fork(src, &doc));
+	ok(am_set_actor(doc, "iso", 3));
+	for (size_t i = 0; i < h->len; i++) {
+		am_view *v;
+		size_t n = am_change_count(doc);
+		am_hash hash;
+		char *a, *b;
+		ok(am_save(doc, AM_SAVE_PLAIN, &before));
+		ok(am_view_at(doc, h->h[i], h->n[i], &v));
+		ok(am_begin_at(doc, h->h[i], h->n[i]));
+		a = json_of(doc, v, true);
+		b = json_of(doc, NULL, true);
+		assert_string_equal(b, a);
+		free(a);
+		free(b);
+		am_view_free(v);
+		for (uint32_t k = rnd_below(r, 5); k > 0; k--)
+			random_edit(doc, r, marks);
+		if (i % 3 == 0) {
+			ok(am_rollback(doc));
+			same_save(doc, &before);
+			continue;
+		}
+		a = json_of(doc, NULL, true);
+		ok(am_commit(doc, NULL, 0, 0, &hash));
+		if (am_change_count(doc) > n) {
+			ok(am_view_at(doc, &hash, 1, &v));
+			b = json_of(doc, v, true);
+			assert_string_equal(b, a);
+			free(b);
+			am_view_free(v);
+		}
+		free(a);
+	}
+	m = model_of(doc);
+	check_view(doc, m, NULL, SIZE_MAX);
+	model_free(m);
+	ok(am_save(doc, 0, &before));
+	ok(am_load(before.p, before.n, NULL, 0, &back));
+	am_free(back);
+	am_buf_free(&before);
+	am_free(doc);
+}
+
 static void one_round(uint64_t seed, am_text_unit unit, bool marks)
 {
 	struct rnd r = {seed * 0x9e3779b97f4a7c15u + 1};
@@ -239,6 +290,7 @@ static void one_round(uint64_t seed, am_text_unit unit, bool marks)
 		check_marks(doc[0], m);
 	for (size_t i = 0; i < h.len; i++)
 		check_view(doc[0], m, h.h[i], h.n[i]);
+	check_isolated(doc[0], &h, &r, marks);
 	for (size_t i = 0; unit == AM_UNIT_UTF16 && i < h.len; i++)
 		for (size_t k = 0; k < h.len; k++)
 			check_diff(doc[0], h.h[i], h.n[i], h.h[k], h.n[k], marks);

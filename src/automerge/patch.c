@@ -29,7 +29,7 @@ static int touch_span(struct am_diff *d, uint32_t s, uint32_t k, uint32_t n)
 	const struct am_span *x = &ops->span.p[s];
 
 	if (am_obj_is_map(&ops->obj.p[x->obj]))
-		return touch(d, x->obj, x->reg, 0, 1);
+		return touch(d, x->obj, x->reg, s, 1);
 	if (x->reg != AM_NONE)
 		return touch(d, x->obj, ops->reg.p[x->reg].head, 0, 1);
 	return touch(d, x->obj, s, k, n);
@@ -280,12 +280,71 @@ static int emit_same(struct am_diff *d, am_patch *p, uint32_t s, bool conflict_b
 
 /* ---- maps ---- */
 
-static int diff_key(struct am_diff *d, uint32_t reg)
-{
-	am_patch p = patch_at_key(d->doc->ops, reg);
-	bool cb, ca;
-	uint32_t b = am_reg_winner(d->doc, d->before, reg, &cb), a = am_reg_winner(d->doc, d->after, reg, &ca);
+#define FEW 12
+/* The operations of a register that may be visible at one point and not at the
+ * other: those touched and what they overwrote. */
+struct candidates { uint32_t s[FEW]; uint32_t n; };
 
+static bool candidate(const struct candidates *c, uint32_t s)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->s[i] == s)
+			return true;
+	return false;
+}
+
+/* False when there are too many, or finding them takes a walk anyway. */
+static bool few_candidates(const struct am_diff *d, size_t i, size_t end, struct candidates *c)
+{
+	c->n = 0;
+	for (; i < end; i++) {
+		const struct am_span *x = &d->doc->ops->span.p[d->touch.p[i].k];
+		if (c->n + 2 > FEW || x->flags & (AM_SPAN_PREDS | AM_SPAN_DELS))
+			return false;
+		if (!candidate(c, d->touch.p[i].k))
+			c->s[c->n++] = d->touch.p[i].k;
+		if (x->pred != AM_NONE && !candidate(c, x->pred))
+			c->s[c->n++] = x->pred;
+	}
+	return true;
+}
+
+/* Winner at a clock, from what is visible now and the candidates alone: a key
+ * written ten thousand times costs no more than one written twice. */
+static uint32_t winner_from(const struct am_diff *d, const am_clock *clock, uint32_t reg, const struct candidates *c,
+			    bool *ret_conflict)
+{
+	const struct am_ops *ops = d->doc->ops;
+	uint32_t best = AM_NONE, vis = 0, s = AM_NONE;
+
+	for (uint32_t i = 0; i < c->n + ops->reg.p[reg].vis; i++) {
+		if (i >= c->n)
+			s = am_reg_below(d->doc, NULL, reg, i == c->n ? AM_NONE : s);
+		uint32_t x = i < c->n ? c->s[i] : s;
+		if (i < c->n ? !am_op_visible(d->doc, clock, x) : candidate(c, x))
+			continue;
+		vis++;
+		if (best == AM_NONE || am_id_cmp(&d->doc->actors, ops->span.p[x].id, ops->span.p[best].id) > 0)
+			best = x;
+	}
+	*ret_conflict = vis > 1;
+	return best;
+}
+
+static int diff_key(struct am_diff *d, size_t i, size_t end)
+{
+	uint32_t reg = d->touch.p[i].at, b, a;
+	am_patch p = patch_at_key(d->doc->ops, reg);
+	struct candidates c;
+	bool cb, ca;
+
+	if ((!d->before || !d->after) && few_candidates(d, i, end, &c)) {
+		b = winner_from(d, d->before, reg, &c, &cb);
+		a = winner_from(d, d->after, reg, &c, &ca);
+	} else {
+		b = am_reg_winner(d->doc, d->before, reg, &cb);
+		a = am_reg_winner(d->doc, d->after, reg, &ca);
+	}
 	if (a == AM_NONE && b == AM_NONE)
 		return AM_OK;
 	if (a == AM_NONE) {
@@ -296,6 +355,18 @@ static int diff_key(struct am_diff *d, uint32_t reg)
 		return emit_same(d, &p, a, cb, ca);
 	p.kind = AM_PATCH_PUT;
 	return emit_value(d, &p, a, 0, ca);
+}
+
+static int diff_map(struct am_diff *d, size_t i, size_t end)
+{
+	int rc = AM_OK;
+
+	for (size_t next; i < end && rc == AM_OK; i = next) {
+		for (next = i; next < end && d->touch.p[next].at == d->touch.p[i].at;)
+			next++;
+		rc = diff_key(d, i, next);
+	}
+	return rc;
 }
 
 /* ---- sequences ---- */
@@ -477,13 +548,7 @@ static int diff_objects(struct am_diff *d)
 		rc = shown(d, obj, &st);
 		if (rc || st != AM_SHOWN_LIVE)
 			continue;
-		if (!am_obj_is_map(&ops->obj.p[obj])) {
-			rc = diff_sequence(d, obj, i, end);
-			continue;
-		}
-		for (size_t k = i; k < end && rc == AM_OK; k++)
-			if (k == i || d->touch.p[k].at != d->touch.p[k - 1].at)
-				rc = diff_key(d, d->touch.p[k].at);
+		rc = am_obj_is_map(&ops->obj.p[obj]) ? diff_map(d, i, end) : diff_sequence(d, obj, i, end);
 	}
 	return rc ? rc : am_diff_flush(d);
 }
