@@ -208,7 +208,7 @@ static int pool_exchange(struct client *c, const struct pool_request *request, i
 	struct pool_response *ret_response)
 {
 	struct buf out = {0};
-	struct frame f;
+	struct frame f = {0};
 	int r = client_greet(c, &(struct handshake){.channel = HANDSHAKE_POOL}, CLIENT_CONNECT_MS);
 	size_t mark = frame_begin(&out, FRAME_UNTYPED);
 	pool_request_append(&out, request);
