@@ -246,6 +246,11 @@ int blob_open(struct blob_store *s, const char *hash, int *ret_fd, struct blob_i
 	return err == -ENOTDIR ? -ENOENT : err;
 }
 
+void blob_release(struct blob_store *s, int fd)
+{
+	host_file_close(s->host, fd);
+}
+
 int blob_stat(struct blob_store *s, const char *hash, struct blob_info *ret)
 {
 	int fd, err = blob_open(s, hash, &fd, ret);

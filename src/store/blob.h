@@ -36,8 +36,9 @@ struct blob_info {
 	uint64_t size;
 	char media_type[BLOB_MEDIA_TYPE_MAX + 1]; /* "application/octet-stream" without usable .meta */
 };
-/* Opens for reading; the caller closes *ret_fd with host_file_close. */
+/* Opens for reading; the caller ends *ret_fd with blob_release or host_file_close. */
 int blob_open(struct blob_store *s, const char *hash, int *ret_fd, struct blob_info *ret);
+void blob_release(struct blob_store *s, int fd);
 int blob_stat(struct blob_store *s, const char *hash, struct blob_info *ret);
 /* The path of the data file; caller frees. */
 char *blob_path(const struct blob_store *s, const char *hash);

@@ -77,7 +77,9 @@ static void reply_blob(struct http_request *r, int fd, const struct blob_info *i
 {
 	char content_range[80];
 	struct range range = {0, info->size};
-	int ranged = parse_range(http_request_header(r, "Range"), info->size, &range);
+	const char *if_range = http_request_header(r, "If-Range");
+	const char *wanted = if_range && strcmp(if_range, etag) != 0 ? NULL : http_request_header(r, "Range");
+	int ranged = parse_range(wanted, info->size, &range);
 	struct http_header headers[] = {
 		cors,
 		{"Content-Type", info->media_type},
@@ -112,17 +114,19 @@ void blobs_handle_blob(void *ctx, struct http_request *r)
 		reply_status(r, 404);
 		return;
 	}
-	snprintf(etag, sizeof etag, "\"%s\"", hash);
-	if (match && strstr(match, etag)) {
-		const struct http_header headers[] = {cors, {"ETag", etag}};
-		http_reply(r, 304, headers, 2, NULL, 0);
+	int err = blob_open(store, hash, &fd, &info);
+	if (err < 0) {
+		reply_status(r, err == -ENOENT ? 404 : 500);
 		return;
 	}
-	int err = blob_open(store, hash, &fd, &info);
-	if (err < 0)
-		reply_status(r, err == -ENOENT ? 404 : 500);
-	else
+	snprintf(etag, sizeof etag, "\"%s\"", hash);
+	if (match && (strcmp(match, "*") == 0 || strstr(match, etag))) {
+		const struct http_header headers[] = {cors, {"ETag", etag}};
+		blob_release(store, fd);
+		http_reply(r, 304, headers, 2, NULL, 0);
+	} else {
 		reply_blob(r, fd, &info, etag);
+	}
 }
 
 void blobs_handle_health(void *ctx, struct http_request *r)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -220,13 +221,16 @@ static bool split_url(struct http_request *r)
 	return true;
 }
 
+/* Answers without a handler may be read by anybody: they say nothing. */
+static const struct http_header cors = {"Access-Control-Allow-Origin", "*"};
+
 static void dispatch(struct http_connection *c)
 {
 	struct http_request *r = &c->request;
 	r->head = c->parser.method == HTTP_HEAD;
-	if (!split_url(r)) {
+	if (c->parser.http_major != 1 || !split_url(r)) {
 		r->keep_alive = false;
-		http_reply_status(r, 400, NULL, 0);
+		http_reply_status(r, 400, &cors, 1);
 		return;
 	}
 	for (size_t i = 0; i < c->server->n_routes; i++) {
@@ -236,7 +240,7 @@ static void dispatch(struct http_connection *c)
 			return;
 		}
 	}
-	http_reply_status(r, 404, NULL, 0);
+	http_reply_status(r, 404, &cors, 1);
 }
 
 static void refuse(struct http_connection *c, int status)
@@ -244,7 +248,20 @@ static void refuse(struct http_connection *c, int status)
 	c->answering = true;
 	c->request.keep_alive = false;
 	c->request.head = false;
-	http_reply_status(&c->request, status, NULL, 0);
+	http_reply_status(&c->request, status, &cors, 1);
+}
+
+/* Well-formed but for a method http_parser has never heard of. */
+static bool unknown_method(const uint8_t *p, size_t n)
+{
+	const uint8_t *end = memchr(p, '\n', n);
+	size_t line = end ? (size_t)(end - p) : 0, token = 0;
+	if (line > 0 && p[line - 1] == '\r')
+		line--;
+	while (token < line && ((p[token] >= 'A' && p[token] <= 'Z') || p[token] == '-'))
+		token++;
+	return token > 0 && token < line && p[token] == ' ' && line > token + 9 &&
+	       memcmp(p + line - 9, " HTTP/1.", 8) == 0;
 }
 
 /* Feeds p to the parser until a request is whole; what is behind it goes to pending. */
@@ -260,7 +277,9 @@ static void parse(struct http_connection *c, const uint8_t *p, size_t n)
 		buf_append(&c->pending, p + used, n - used);
 		dispatch(c);
 	} else if (err != HPE_OK) {
-		refuse(c, c->request.refuse ? c->request.refuse : 400);
+		refuse(c, c->request.refuse                                       ? c->request.refuse
+			  : err == HPE_INVALID_METHOD && unknown_method(p, n) ? 405
+									      : 400);
 	}
 }
 
@@ -416,7 +435,7 @@ bool http_request_host_is_local(const struct http_request *r)
 	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
 	const char *host = http_request_header(r, "Host");
 	if (!host)
-		return r->c->parser.http_major == 1 && r->c->parser.http_minor == 0;
+		return true; /* browsers, whom this is against, always send one */
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t n = strlen(names[i]);
 		if (strncasecmp(host, names[i], n) == 0 &&
@@ -458,6 +477,16 @@ static bool legal_value(const char *s)
 	return true;
 }
 
+static void append_date(struct buf *out, int64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / 1000000000);
+	char text[64];
+	struct tm tm;
+	/* The C locale's names: the daemon never calls setlocale. */
+	if (gmtime_r(&seconds, &tm) && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
+		buf_printf(out, "Date: %s\r\n", text);
+}
+
 /* Status line and headers; false when a header is not legal. */
 static bool append_head(struct buf *out, const struct http_request *r, int status, const struct http_header *headers,
 			size_t n, uint64_t length)
@@ -470,7 +499,12 @@ static bool append_head(struct buf *out, const struct http_request *r, int statu
 	}
 	if (status != 204 && status != 304)
 		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
-	buf_append_str(out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+	if (!r->keep_alive)
+		buf_append_str(out, "Connection: close\r\n");
+	else if (r->c->parser.http_minor == 0)
+		buf_append_str(out, "Connection: keep-alive\r\n");
+	append_date(out, host_wall_ns(r->c->server->host));
+	buf_append_str(out, "\r\n");
 	return true;
 }
 
@@ -503,9 +537,11 @@ void http_reply(struct http_request *r, int status, const struct http_header *he
 	struct http_connection *c = r->c;
 	struct buf out = {0};
 	if (!append_head(&out, r, status, headers, n_headers, body_n)) {
+		body = reason(500);
+		body_n = strlen(body);
+		status = 500;
 		buf_clear(&out);
-		body_n = 0;
-		append_head(&out, r, 500, NULL, 0, 0);
+		append_head(&out, r, status, &cors, 1, body_n);
 	}
 	if (!r->head && status != 204 && status != 304)
 		buf_append(&out, body, body_n);
@@ -523,6 +559,7 @@ void http_reply_status(struct http_request *r, int status, const struct http_hea
 
 struct file_job {
 	struct http_connection *c;
+	bool reading; /* at a worker; otherwise a chunk is being written */
 	struct host *host;
 	int fd;
 	uint64_t offset, left;
@@ -532,12 +569,17 @@ struct file_job {
 
 static void read_chunk(struct file_job *job);
 
-static void file_over(struct file_job *job, bool whole)
+static void file_free(struct file_job *job)
 {
-	struct http_connection *c = job->c;
 	host_file_close(job->host, job->fd);
 	buf_free(&job->chunk);
 	free(job);
+}
+
+static void file_over(struct file_job *job, bool whole)
+{
+	struct http_connection *c = job->c;
+	file_free(job);
 	c->request.cancel = NULL;
 	if (!c->dead && !whole)
 		connection_close(c); /* the announced length cannot be kept */
@@ -546,9 +588,16 @@ static void file_over(struct file_job *job, bool whole)
 	connection_unref(c);
 }
 
+/* The connection is ending. A job at a worker sees that when it is back; one that
+ * waits for a write will not hear of it any more. */
 static void file_cancelled(void *ctx)
 {
-	(void)ctx; /* the job sees that the connection is dead */
+	struct file_job *job = ctx;
+	struct http_connection *c = job->c;
+	if (job->reading)
+		return;
+	file_free(job);
+	connection_unref(c); /* the connection's own reference is still there */
 }
 
 static void chunk_written(void *ctx, int err)
@@ -575,6 +624,7 @@ static void chunk_run(void *ctx)
 static void chunk_done(void *ctx)
 {
 	struct file_job *job = ctx;
+	job->reading = false;
 	if (job->c->dead || job->err < 0) {
 		file_over(job, false);
 		return;
@@ -586,6 +636,7 @@ static void chunk_done(void *ctx)
 
 static void read_chunk(struct file_job *job)
 {
+	job->reading = true;
 	host_work(job->host, chunk_run, chunk_done, job);
 }
 
@@ -597,7 +648,7 @@ void http_reply_file(struct http_request *r, int status, const struct http_heade
 	if (!append_head(&out, r, status, headers, n_headers, length)) {
 		buf_free(&out);
 		host_file_close(c->server->host, fd);
-		http_reply(r, 500, NULL, 0, NULL, 0);
+		http_reply_status(r, 500, &cors, 1);
 		return;
 	}
 	send(c, &out, NULL);

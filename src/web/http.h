@@ -53,7 +53,7 @@ const void *http_request_body(const struct http_request *r, size_t *ret_n);
  * it is answered; r is gone then. */
 void http_request_on_cancel(struct http_request *r, host_fn *fn, void *ctx);
 /* Whether the Host header names this machine: 127.0.0.1, localhost or [::1] with
- * or without a port, or is absent in HTTP/1.0. */
+ * or without a port, or is absent. */
 bool http_request_host_is_local(const struct http_request *r);
 
 /* ---- the answer ---- */
