@@ -160,6 +160,15 @@ static int on_value(http_parser *p, const char *at, size_t n)
 	return 0;
 }
 
+static int on_headers(http_parser *p)
+{
+	/* UINT64_MAX: no length given. What is too long is refused before it is sent. */
+	if (p->content_length == UINT64_MAX || p->content_length <= HTTP_BODY_MAX)
+		return 0;
+	request_of(p)->refuse = 413;
+	return -1;
+}
+
 static int on_body(http_parser *p, const char *at, size_t n)
 {
 	struct http_request *r = request_of(p);
@@ -181,7 +190,7 @@ static int on_complete(http_parser *p)
 }
 
 static const http_parser_settings settings = {.on_url = on_url, .on_header_field = on_field, .on_header_value = on_value,
-					      .on_body = on_body, .on_message_complete = on_complete};
+					      .on_headers_complete = on_headers, .on_body = on_body, .on_message_complete = on_complete};
 
 static int hex(char c)
 {
