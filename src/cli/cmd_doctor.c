@@ -1,9 +1,7 @@
 /* doctor: is everything in its place, and --fix (clients.md 1.5). */
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,7 +62,7 @@ static void check_state(struct doctor *d)
 	running_daemon_read(p, &r);
 	if (!r.json)
 		check_set(d, CHECK_STATE, p->daemon_json, access(p->daemon_json, F_OK) == 0 ? "error" : "missing", NULL);
-	else if (kill((pid_t)r.pid, 0) < 0 && errno == ESRCH)
+	else if (!launch_process_alive((pid_t)r.pid))
 		check_set(d, CHECK_STATE, p->daemon_json, "stale", xasprintf("process %lld is gone", (long long)r.pid));
 	else
 		check_set(d, CHECK_STATE, p->daemon_json, "ok", xasprintf("pid %lld, %s", (long long)r.pid, r.version));

@@ -41,8 +41,10 @@ struct run {
 	struct replica_cells cells;
 	struct cell_result *results; /* one per cell */
 	size_t n_code;
+	bool lost;           /* the connection is gone: nothing can be saved */
 	char *failure;       /* why the run ended early; NULL = all well */
-	char *saved_path;
+	char *saved_path;    /* NULL = not saved */
+	char *copy_path;     /* of --output, once written */
 };
 
 static volatile sig_atomic_t interrupted_signal;
@@ -167,10 +169,19 @@ struct running {
 	struct show show;
 };
 
+/* Until the cell starts, its outputs are those of an earlier run. */
+static bool outputs_are_ours(struct run *run, const struct running *c)
+{
+	char *id = replica_cell_execution(run->session.doc, run->cells.list.p[c->index].id);
+	bool ours = !id || !strcmp(id, c->execution_id);
+	free(id);
+	return ours;
+}
+
 static void outputs_show(struct run *run, struct running *c, bool final)
 {
 	struct replica_outputs outputs;
-	if (run->json)
+	if (run->json || !outputs_are_ours(run, c))
 		return;
 	replica_outputs_read(run->session.doc, run->cells.list.p[c->index].id, &outputs);
 	bar_clear(run);
@@ -218,6 +229,7 @@ static enum cell_outcome outcome_wait(struct run *run, struct running *c, int64_
 		}
 		int r = session_pump(&run->session, now + REFRESH_MS);
 		if (r < 0 && r != -EINTR) {
+			run->lost = true;
 			if (!run->failure)
 				run->failure = xasprintf("lost the daemon: %s", strerror(-r));
 			return CELL_ERROR;
@@ -393,13 +405,13 @@ static int notebook_save(struct run *run, const char *output)
 static void save(struct run *run)
 {
 	char *output = run->output ? path_absolute(run->output) : NULL;
-	int r = notebook_save(run, output);
+	int r = run->lost ? -EPIPE : notebook_save(run, output);
 	if (r == 0 && output && strcmp(output, run->saved_path) != 0) {
 		r = copy_write(run->saved_path, output);
 		if (r < 0 && !run->failure)
 			run->failure = xasprintf("cannot write %s: %s", output, strerror(-r));
-		free(run->saved_path);
-		run->saved_path = xstrdup(r < 0 ? "" : output);
+		if (r == 0)
+			run->copy_path = xstrdup(output);
 	}
 	free(output);
 }
@@ -445,6 +457,7 @@ static void report_json(struct run *run)
 	json_object_object_add(o, "ok", json_object_new_boolean(!run->failure));
 	json_object_object_add(o, "error", run->failure ? json_object_new_string(run->failure) : NULL);
 	json_object_object_add(o, "saved", run->saved_path ? json_object_new_string(run->saved_path) : NULL);
+	json_object_object_add(o, "output", run->copy_path ? json_object_new_string(run->copy_path) : NULL);
 	for (size_t i = 0; i < run->cells.list.n; i++)
 		if (is_code(&run->cells.list.p[i]))
 			json_object_array_add(cells, cell_json(run, i));
@@ -461,8 +474,10 @@ static int report(struct run *run, int64_t ms)
 		if (!run->failure)
 			printf("%zu cell%s ran in %lld.%lld s\n", run->n_code, run->n_code == 1 ? "" : "s",
 				(long long)(ms / 1000), (long long)(ms / 100 % 10));
-		if (run->saved_path && *run->saved_path)
+		if (run->saved_path)
 			printf("Saved %s\n", run->saved_path);
+		if (run->copy_path)
+			printf("Saved %s\n", run->copy_path);
 		if (run->failure)
 			cli_error(run->cli, "%s", run->failure);
 	}
@@ -530,6 +545,7 @@ static int run_notebook(struct run *run)
 	free(run->results);
 	free(run->failure);
 	free(run->saved_path);
+	free(run->copy_path);
 	return status;
 }
 

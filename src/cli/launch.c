@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,10 +87,29 @@ char *launch_socket(const struct cli *cli, char **ret_why)
 	return client_find_socket(&cli->paths);
 }
 
+/* A daemon whose parent does not reap it stays as a zombie. */
+static bool is_zombie(pid_t pid)
+{
+	char path[64], text[512] = "";
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	const char *end = strrchr(text, ')'); /* the name before it may hold anything */
+	return end && end[1] == ' ' && end[2] == 'Z';
+}
+
+bool launch_process_alive(pid_t pid)
+{
+	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
+}
+
 static bool gone(const char *socket, pid_t pid)
 {
 	struct client c;
-	if (pid > 0 && kill(pid, 0) == 0)
+	if (launch_process_alive(pid))
 		return false;
 	if (client_connect(socket, 200, &c) < 0)
 		return true;

@@ -1,6 +1,8 @@
 /* Starting and stopping the daemon from the command line. */
 #ifndef CLI_LAUNCH_H
 #define CLI_LAUNCH_H
+#include <sys/types.h>
+
 #include "cli/cli.h"
 
 #define LAUNCH_WAIT_MS 20000
@@ -16,4 +18,5 @@ char *launch_socket(const struct cli *cli, char **ret_why);
 /* Asks over the socket, then signals; waits until it is gone. 0, -ESRCH when none
  * ran, -1 with *ret_why. */
 int launch_stop(const struct cli *cli, char **ret_why);
+bool launch_process_alive(pid_t pid);
 #endif

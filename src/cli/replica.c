@@ -11,11 +11,12 @@ static char *text_get(am_doc *doc, am_objid map, const char *key, const char *fa
 	if (am_map_get(doc, NULL, map, key, strlen(key), &v) != AM_OK)
 		return xstrdup(fallback);
 	if (v.type == AM_STR)
-		return xstrndup((const char *)v.s.p, v.s.n);
+		return v.s.n ? xstrndup((const char *)v.s.p, v.s.n) : xstrdup("");
 	if (v.type != AM_TEXT)
 		return xstrdup(fallback);
 	am_buf text = {0};
-	copy = am_text(doc, NULL, v.id, &text) == AM_OK ? xstrndup((const char *)text.p, text.n) : xstrdup(fallback);
+	bool read = am_text(doc, NULL, v.id, &text) == AM_OK && text.n;
+	copy = read ? xstrndup((const char *)text.p, text.n) : xstrdup("");
 	am_buf_free(&text);
 	return copy;
 }
@@ -89,7 +90,7 @@ static int collect_str(void *ctx, size_t index, const am_value *v)
 {
 	struct replica_outputs *o = ctx;
 	(void)index;
-	VEC_PUSH(&o->list, v->type == AM_STR ? xstrndup((const char *)v->s.p, v->s.n) : xstrdup(""));
+	VEC_PUSH(&o->list, v->type == AM_STR && v->s.n ? xstrndup((const char *)v->s.p, v->s.n) : xstrdup(""));
 	return 0;
 }
 
@@ -120,6 +121,17 @@ char *replica_execution_count(am_doc *doc, const char *cell_id)
 {
 	am_objid cell;
 	return cell_find(doc, cell_id, &cell) ? text_get(doc, cell, "execution_count", "null") : xstrdup("null");
+}
+
+char *replica_cell_execution(am_doc *doc, const char *cell_id)
+{
+	am_objid cell;
+	char *id = cell_find(doc, cell_id, &cell) ? text_get(doc, cell, "execution_id", "") : NULL;
+	if (id && !*id) {
+		free(id);
+		id = NULL;
+	}
+	return id;
 }
 
 char *replica_execution_status(am_doc *state, const char *execution_id)

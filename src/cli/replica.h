@@ -27,6 +27,10 @@ void replica_outputs_fini(struct replica_outputs *o);
 /* The cell's execution_count as it stands; caller frees. */
 char *replica_execution_count(am_doc *doc, const char *cell_id);
 
+/* The execution the cell's outputs belong to, or NULL (also for daemons that do
+ * not say); caller frees. */
+char *replica_cell_execution(am_doc *doc, const char *cell_id);
+
 /* `executions.<id>.status`, "" when it is not there; caller frees. */
 char *replica_execution_status(am_doc *state, const char *execution_id);
 /* `kernel.status`; caller frees. */
