@@ -459,7 +459,8 @@ static bool index_disjoint(const struct am_ops *ops, uint32_t root)
 {
 	uint32_t ctr, s, end = 0;
 
-	for (bool more = am_index_above(ops, root, 0, &ctr, &s); more; more = am_index_above(ops, root, ctr, &ctr, &s)) {
+	for (bool more = am_index_above(ops, root, 0, &ctr, &s); more;
+	     more = am_index_above(ops, root, ctr, &ctr, &s)) {
 		if (ctr <= end)
 			return false;
 		end = ctr + ops->span.p[s].n - 1;

@@ -306,7 +306,9 @@ int am_json(am_doc *doc, const am_view *view, am_objid obj, bool conflicts, am_b
 		rc = open_object(&j, slot);
 	while (rc == AM_OK && j.stack.n) {
 		struct frame *f = &j.stack.p[j.stack.n - 1];
-		rc = f->kind == FRAME_MAP ? step_map(&j, f) : f->kind == FRAME_LIST ? step_list(&j, f) : step_conflict(&j, f);
+		rc = f->kind == FRAME_MAP    ? step_map(&j, f)
+		     : f->kind == FRAME_LIST ? step_list(&j, f)
+					     : step_conflict(&j, f);
 	}
 	if (rc == AM_OK)
 		rc = am_buf_take(out, &j.o);

@@ -145,7 +145,8 @@ static int marks_of_name(struct marks *m, uint32_t name)
 	size_t from = 0;
 	int rc = 0;
 
-	m->range = (am_mark_range){.name = (const char *)ops->names.p + ops->key.p[name].off, .name_n = ops->key.p[name].n};
+	m->range = (am_mark_range){.name = (const char *)ops->names.p + ops->key.p[name].off,
+				   .name_n = ops->key.p[name].n};
 	m->value = AM_NONE;
 	for (size_t i = 0; i < m->at.n && rc == 0; i++) {
 		const struct am_span *x = &ops->span.p[m->at.p[i].s];

@@ -464,7 +464,8 @@ static void splice_edges(void **state)
 
 static void update_text(void **state)
 {
-	static const char *const to[] = {"quack", "", "the quick brown fox", "the slow brown fix!", "e\xcc\x81\xf0\x9f\x91\xa8",
+	static const char *const to[] = {"quack", "", "the quick brown fox", "the slow brown fix!",
+					 "e\xcc\x81\xf0\x9f\x91\xa8",
 					 "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9"};
 	am_doc *d = new_doc('a', AM_UNIT_UTF16);
 	const am_op_view *ops;
@@ -886,7 +887,8 @@ int main(void)
 		cmocka_unit_test(put_no_op), cmocka_unit_test(splice_edges), cmocka_unit_test(update_text),
 		cmocka_unit_test(isolation), cmocka_unit_test(marks), cmocka_unit_test(cursors),
 		cmocka_unit_test(small_interleavings), cmocka_unit_test(random_documents),
-		cmocka_unit_test(random_documents_with_marks), cmocka_unit_test(large_text), cmocka_unit_test(rows_out_of_order),
+		cmocka_unit_test(random_documents_with_marks), cmocka_unit_test(large_text),
+		cmocka_unit_test(rows_out_of_order),
 		cmocka_unit_test(out_of_memory),
 	};
 

@@ -316,7 +316,8 @@ int am_ops_reserve(am_doc *doc, size_t n_refs, size_t bytes)
 
 	if (bytes > INT32_MAX || ops->heap.n > (size_t)INT32_MAX - bytes || ops->count >= doc->opts.max_ops)
 		return AM_E_LIMIT;
-	if (reserve_actors(doc) || am_vec_reserve(a, &ops->span, 8) || am_vec_reserve(a, &ops->node, nodes_needed(ops)) ||
+	if (reserve_actors(doc) || am_vec_reserve(a, &ops->span, 8) ||
+	    am_vec_reserve(a, &ops->node, nodes_needed(ops)) ||
 	    am_vec_reserve(a, &ops->succ, n_refs + 2) || am_vec_reserve(a, &ops->reg, 2) ||
 	    am_vec_reserve(a, &ops->obj, 1) || am_vec_reserve(a, &ops->sum, n_refs + 1) ||
 	    am_vec_reserve(a, &ops->heap, bytes) ||

@@ -263,7 +263,8 @@ static int emit_same(struct am_diff *d, am_patch *p, uint32_t s, bool conflict_b
 		return emit_value(d, p, s, 0, false);
 	}
 	if (am_span_is_counter(&d->doc->ops->span.p[s])) {
-		uint64_t by = (uint64_t)am_counter_at(d->doc, d->after, s) - (uint64_t)am_counter_at(d->doc, d->before, s);
+		uint64_t by = (uint64_t)am_counter_at(d->doc, d->after, s) -
+			      (uint64_t)am_counter_at(d->doc, d->before, s);
 		p->kind = AM_PATCH_INCREMENT;
 		p->value = (am_value){.type = AM_INT, .i = (int64_t)by};
 		if (by)

@@ -121,8 +121,10 @@ struct marking {
 static int mark_patch(struct marking *m, const struct pending *r)
 {
 	const struct am_ops *ops = m->d->doc->ops;
-	am_patch p = {.kind = AM_PATCH_MARK, .obj = ops->obj.p[m->obj].id, .index = r->start, .length = r->end - r->start,
-		      .mark = (const char *)ops->names.p + ops->key.p[r->name].off, .mark_n = ops->key.p[r->name].n};
+	am_patch p = {.kind = AM_PATCH_MARK, .obj = ops->obj.p[m->obj].id, .index = r->start,
+		      .length = r->end - r->start,
+		      .mark = (const char *)ops->names.p + ops->key.p[r->name].off,
+		      .mark_n = ops->key.p[r->name].n};
 
 	if (!am_mark_is_null(ops, r->value))
 		am_value_at(m->d->doc, m->d->after, r->value, 0, &p.value);

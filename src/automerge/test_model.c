@@ -150,8 +150,9 @@ static void read_change(struct model *m, size_t i)
 	for (size_t k = 0; k < n; k++) {
 		const am_op_view *o = &ops[k];
 		struct mop *x = &m->op[m->n++];
-		*x = (struct mop){.id = local(m, c, o->id), .obj = local(m, c, o->obj), .elem = local(m, c, o->elem),
-				  .key = o->key, .key_n = o->key_n, .insert = o->insert, .expand = o->expand, .on = true,
+		*x = (struct mop){.id = local(m, c, o->id), .obj = local(m, c, o->obj),
+				  .elem = local(m, c, o->elem), .key = o->key, .key_n = o->key_n,
+				  .insert = o->insert, .expand = o->expand, .on = true,
 				  .action = o->action, .v = o->value, .mark = o->mark, .mark_n = o->mark_n,
 				  .n_pred = o->n_pred, .change = i};
 		x->pred = calloc(o->n_pred + 1, sizeof *x->pred);

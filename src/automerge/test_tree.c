@@ -176,10 +176,6 @@ int tree_patch(void *ctx, const am_patch *p)
 
 	if (!x)
 		fail("unknown object");
-	if (getenv("AM_PATCHES"))
-		fprintf(stderr, "patch kind %d obj %u@%u key %.*s index %zu length %zu text %.*s type %d mark %.*s\n", p->kind,
-			p->obj.ctr, p->obj.actor, (int)p->key_n, p->key ? p->key : "", p->index, p->length, (int)p->text_n,
-			p->text ? p->text : "", p->value.type, (int)p->mark_n, p->mark ? p->mark : "");
 	switch (p->kind) {
 	case AM_PATCH_PUT:
 	case AM_PATCH_CONFLICT:

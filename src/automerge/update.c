@@ -155,7 +155,7 @@ static int solve(struct update *u)
 static int update(struct am_edit *e, const am_buf *old, const uint8_t *text, size_t n)
 {
 	am_doc *doc = e->doc;
-	struct update u = {.e = e, .work = (size_t)1 << 25};
+	struct update u = {.e = e, .work = (size_t)1 << 23};
 	int64_t *reach = NULL;
 	int rc = cut(doc, old->p ? old->p : (const uint8_t *)"", old->n, &u.a);
 
