@@ -27,6 +27,25 @@ static int seq_slot(am_doc *doc, const am_clock *clock, am_objid obj, uint32_t *
 	return rc ? rc : am_obj_is_map(&doc->ops->obj.p[*ret]) ? AM_E_TYPE : AM_OK;
 }
 
+/* A cursor names the operation that is seen at its place: the element's own
+ * insertion, or the latest write to it. */
+static am_id seen_id(const am_doc *doc, const struct am_elem *e)
+{
+	const struct am_ops *ops = doc->ops;
+
+	if (e->piece.win == e->piece.s)
+		return am_id_plus(ops->span.p[e->piece.s].id, e->k);
+	return ops->span.p[e->piece.win].id;
+}
+
+/* The insert span of the element an operation belongs to. */
+static uint32_t elem_of(const am_doc *doc, uint32_t s, uint32_t *k)
+{
+	const struct am_span *x = &doc->ops->span.p[s];
+
+	return x->flags & AM_SPAN_INSERT ? s : am_ops_find(doc->ops, x->key, k);
+}
+
 int am_cursor(am_doc *doc, const am_view *view, am_objid obj, size_t pos, am_move move, am_buf *out)
 {
 	const am_clock *clock = am_scope(doc, view);
@@ -42,7 +61,7 @@ int am_cursor(am_doc *doc, const am_view *view, am_objid obj, size_t pos, am_mov
 	} else {
 		if (move == AM_MOVE_BEFORE)
 			am_out_byte(&o, '-');
-		put_id(doc, &o, am_id_plus(doc->ops->span.p[e.piece.s].id, e.k));
+		put_id(doc, &o, seen_id(doc, &e));
 	}
 	rc = am_buf_take(out, &o);
 	am_out_free(&o);
@@ -90,19 +109,26 @@ static int parse_id(const am_doc *doc, const char *p, size_t n, am_id *ret)
 	return AM_E_CURSOR;
 }
 
-static bool elem_visible(const am_doc *doc, const am_clock *clock, uint32_t s, uint32_t k)
+/* Whether element k of span s, or span s as a later write, is what is seen. */
+static bool op_is_seen(const am_doc *doc, const am_clock *clock, uint32_t s, uint32_t k)
 {
+	const struct am_span *x = &doc->ops->span.p[s];
 	struct am_piece p;
+	bool conflict;
 
-	return am_piece_at(doc, clock, s, &p) && k >= p.k && k < p.k + p.n &&
-	       doc->ops->span.p[p.win].action != AM_ACT_MARK;
+	if (x->action == AM_ACT_MARK)
+		return false;
+	if (x->reg != AM_NONE)
+		return am_reg_winner(doc, clock, x->reg, &conflict) == s;
+	return am_piece_at(doc, clock, s, &p) && k >= p.k && k < p.k + p.n;
 }
 
-/* Where the cursor's element was, when it is gone: the element it was inserted
- * behind that is still there. */
+/* Where the cursor's operation was, when it is not seen: the operation it refers
+ * to that still is. An element written to again is passed over in this walk, as
+ * npm does, so that all replicas agree. */
 static int position_before(am_doc *doc, const am_clock *clock, uint32_t s, uint32_t k, size_t *ret)
 {
-	while (!elem_visible(doc, clock, s, k)) {
+	while (!op_is_seen(doc, clock, s, k)) {
 		const struct am_span *x = &doc->ops->span.p[s];
 		am_id ref = k ? am_id_plus(x->id, k - 1) : x->key;
 		if (am_id_is_null(ref)) {
@@ -111,6 +137,7 @@ static int position_before(am_doc *doc, const am_clock *clock, uint32_t s, uint3
 		}
 		s = am_ops_find(doc->ops, ref, &k);
 	}
+	s = elem_of(doc, s, &k);
 	*ret = am_elem_position(doc, clock, s, k);
 	return AM_OK;
 }
@@ -133,11 +160,11 @@ int am_cursor_position(am_doc *doc, const am_view *view, am_objid obj, const cha
 	if (rc)
 		return rc;
 	s = am_ops_find(doc->ops, id, &k);
-	if (s == AM_NONE || doc->ops->span.p[s].obj != slot || !(doc->ops->span.p[s].flags & AM_SPAN_INSERT) ||
-	    (clock && !am_clock_covers(clock, id)))
+	if (s == AM_NONE || doc->ops->span.p[s].obj != slot || (clock && !am_clock_covers(clock, id)))
 		return AM_E_CURSOR;
 	if (before)
 		return position_before(doc, clock, s, k, ret_pos);
+	s = elem_of(doc, s, &k);
 	*ret_pos = am_elem_position(doc, clock, s, k);
 	return AM_OK;
 }
