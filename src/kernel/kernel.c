@@ -57,6 +57,7 @@ static void queue_has_changed(void *ctx)
 	struct kernel *k = ctx;
 	k->changed_in_batch = true;
 	CALL0(k, queue_changed);
+	kernel_questions_send(k);
 }
 
 static void queue_execution_done(void *ctx, struct execution *x)

@@ -27,7 +27,8 @@
 struct question {
 	char msg_id[UUID_TEXT];
 	uint64_t token;
-	bool is_history, was_busy;
+	bool is_history, was_busy, sent;
+	struct buf content; /* kept until it is sent */
 	struct kernel *k;
 	struct host_timer timer;
 };
@@ -135,5 +136,7 @@ void kernel_index_displays(struct kernel *k, struct execution *x);
 
 /* kernel_request.c */
 void kernel_answer(struct kernel *k, const struct jupyter_message *m);
+/* Sends the questions that waited for a kernel with nothing to do. */
+void kernel_questions_send(struct kernel *k);
 void kernel_questions_end(struct kernel *k);
 #endif

@@ -118,6 +118,7 @@ static void succeed(struct kernel *k)
 	CALL0(k, launched);
 	k->changed_in_batch = true;
 	queue_set_ready(k->queue, true);
+	kernel_questions_send(k);
 }
 
 /* ---- readiness: a reply and the proof that output arrives (kernels.md 5.3) ---- */

@@ -52,8 +52,11 @@ static void on_status(struct kernel *k, const struct jupyter_message *m)
 
 static void start_shown(struct kernel *k, struct execution *x, bool has_count, int64_t count)
 {
+	bool missed = x->interrupted;
 	queue_on_input(k->queue, x, has_count, count);
 	k->changed_in_batch = true;
+	if (missed) /* the interrupt came while the kernel had not begun with it (it answered something else) */
+		child_interrupt(k->child);
 	CALL(k, execution_started, x);
 }
 

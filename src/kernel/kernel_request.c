@@ -10,6 +10,7 @@ static void forget(struct question *q)
 {
 	struct kernel *k = q->k;
 	host_timer_stop(&q->timer);
+	buf_free(&q->content);
 	for (size_t i = 0; i < k->questions.n; i++)
 		if (k->questions.p[i] == q) {
 			VEC_REMOVE(&k->questions, i);
@@ -44,7 +45,29 @@ void kernel_questions_end(struct kernel *k)
 		answer_nothing(k->questions.p[0], "No kernel running");
 }
 
-static int ask(struct kernel *k, uint64_t token, bool is_history, const char *msg_type, struct buf *content)
+static bool is_free(const struct kernel *k)
+{
+	return k->ready && !queue_running(k->queue) && !queue_waiting_count(k->queue);
+}
+
+static void send_question(struct question *q)
+{
+	const char *msg_type = q->is_history ? "history_request" : "complete_request";
+	q->sent = true;
+	child_send(q->k->child, CHANNEL_SHELL, msg_type, q->msg_id, (const char *)q->content.p, q->content.n);
+	buf_free(&q->content);
+}
+
+void kernel_questions_send(struct kernel *k)
+{
+	for (size_t i = 0; i < k->questions.n && is_free(k); i++)
+		if (!k->questions.p[i]->sent)
+			send_question(k->questions.p[i]);
+}
+
+/* A busy kernel would answer only after its cell, too late to be of use and at the expense of the next cell: the
+ * question waits here and goes out only if the kernel gets free in time (Q6). */
+static int ask(struct kernel *k, uint64_t token, bool is_history, struct buf *content)
 {
 	if (!k->exists) {
 		buf_free(content);
@@ -54,14 +77,14 @@ static int ask(struct kernel *k, uint64_t token, bool is_history, const char *ms
 	q->k = k;
 	q->token = token;
 	q->is_history = is_history;
-	q->was_busy = !k->ready || queue_running(k->queue);
+	q->was_busy = !is_free(k);
+	q->content = *content;
 	host_uuid(k->service->host, q->msg_id);
 	host_timer_init(&q->timer, k->service->host, on_late, q);
 	host_timer_start(&q->timer, HOST_MS(q->was_busy ? ANSWER_BUSY_MS : ANSWER_IDLE_MS));
 	VEC_PUSH(&k->questions, q);
-	if (k->ready)
-		child_send(k->child, CHANNEL_SHELL, msg_type, q->msg_id, (const char *)content->p, content->n);
-	buf_free(content);
+	if (!q->was_busy)
+		send_question(q);
 	return 0;
 }
 
@@ -69,14 +92,14 @@ int kernel_complete(struct kernel *k, uint64_t token, const char *code, size_t c
 {
 	struct buf content = {0};
 	jupyter_complete_content(&content, code, cursor_pos);
-	return ask(k, token, false, "complete_request", &content);
+	return ask(k, token, false, &content);
 }
 
 int kernel_history(struct kernel *k, uint64_t token, const char *pattern, int64_t n, bool unique)
 {
 	struct buf content = {0};
 	jupyter_history_content(&content, pattern, n, unique);
-	return ask(k, token, true, "history_request", &content);
+	return ask(k, token, true, &content);
 }
 
 /* ---- answers ---- */

@@ -28,7 +28,7 @@ struct world {
 	bool silent;	/* outputs are not logged */
 	int count;
 	size_t outputs, updates, commits, interrupts, deaths;
-	bool never_ready, abort_next, held;
+	bool never_ready, abort_next, mute;
 	char *held_id; /* of the request that was left running */
 	char *completion, *history, *reason;
 	bool stopped;
@@ -284,7 +284,9 @@ static void interleave(struct world *w, const char *id)
 
 static void on_execute(struct world *w, const char *id, const char *code)
 {
-	if (w->abort_next) {
+	if (w->mute) {
+		return;
+	} else if (w->abort_next) {
 		w->abort_next = false;
 		sim_status(w->sim, id, "busy");
 		sim_status(w->sim, id, "idle");
@@ -552,6 +554,20 @@ static void test_interrupt(void **state)
 	wait_for(w, "done:c:done");
 	assert_true(has(w, "done:b:cancelled!"));
 	assert_true(has(w, "done:a:error"));
+}
+
+static void test_interrupt_before_start(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	w->mute = true;
+	run(w, "a", "hold");
+	kernel_interrupt(w->k); /* sent, but not begun with */
+	assert_int_equal(w->interrupts, 1);
+	w->mute = false;
+	begin(w, queue_running(kernel_queue(w->k))->id);
+	wait_for(w, "started:a");
+	assert_int_equal(w->interrupts, 2);
 }
 
 static void test_abort_is_resent(void **state)
@@ -920,7 +936,7 @@ static void test_wire(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt),
+		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt), T(test_interrupt_before_start),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
 		T(test_clear_output),	 T(test_segments),	 T(test_superseded_blobs), T(test_page),
