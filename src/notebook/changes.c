@@ -158,10 +158,12 @@ static bool nobodys(am_doc *doc, const am_view *view, const char *id)
 	       !view_has_entries(doc, view, cell.id, "metadata");
 }
 
+/* now: the state after, NULL when that is the document as it stands. What a
+ * cell was before matters only where nobody's cell is left. */
 static void judge(am_doc *doc, struct notebook_changes *c, const am_hash *before, size_t n_before,
-		  const am_hash *after, size_t n_after)
+		  const am_view *now)
 {
-	am_view *then = NULL, *now = NULL;
+	am_view *then = NULL;
 
 	c->visible = c->edit = c->metadata || c->rebuilt;
 	for (size_t i = 0; i < c->cells.n; i++) {
@@ -170,26 +172,25 @@ static void judge(am_doc *doc, struct notebook_changes *c, const am_hash *before
 		c->visible = true;
 		if (c->edit)
 			break;
-		if (!then && (am_view_at(doc, before, n_before, &then) != AM_OK ||
-			      am_view_at(doc, after, n_after, &now) != AM_OK)) {
+		if (!nobodys(doc, now, c->cells.p[i].id) ||
+		    (!then && am_view_at(doc, before, n_before, &then) != AM_OK)) {
 			c->edit = true;
 			break;
 		}
-		c->edit = !nobodys(doc, now, c->cells.p[i].id) || !nobodys(doc, then, c->cells.p[i].id);
+		c->edit = !nobodys(doc, then, c->cells.p[i].id);
 	}
 	am_view_free(then);
-	am_view_free(now);
 }
 
 static int diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after,
-		struct notebook_changes *c)
+		const am_view *now, struct notebook_changes *c)
 {
 	struct watch w = {.doc = doc, .c = c};
 	int r = am_errno(am_diff(doc, before, n_before, after, n_after, note_patch, &w));
 
 	map_free(&w.at);
 	if (r == 0)
-		judge(doc, c, before, n_before, after, n_after);
+		judge(doc, c, before, n_before, now);
 	return r;
 }
 
@@ -197,8 +198,13 @@ int notebook_diff(struct notebook *nb, const am_hash *before, size_t n_before, c
 		  struct notebook_changes *ret)
 {
 	struct notebook_changes c = {0};
-	int r = diff(nb->doc, before, n_before, after, n_after, &c);
+	am_view *now;
+	int r = am_errno(am_view_at(nb->doc, after, n_after, &now));
 
+	if (r < 0)
+		return r;
+	r = diff(nb->doc, before, n_before, after, n_after, now, &c);
+	am_view_free(now);
 	if (r < 0)
 		notebook_changes_fini(&c);
 	else
@@ -320,6 +326,13 @@ static bool same_heads(const struct notebook *nb, const am_hash *heads, size_t n
 	return nb->seen.n == n && (n == 0 || memcmp(nb->seen.p, heads, n * sizeof *heads) == 0);
 }
 
+static void see(struct notebook *nb, const am_hash *heads, size_t n)
+{
+	nb->seen.n = 0;
+	for (size_t i = 0; i < n; i++)
+		VEC_PUSH(&nb->seen, heads[i]);
+}
+
 int notebook_refresh(struct notebook *nb, struct notebook_changes *ret)
 {
 	struct notebook_changes c = {0};
@@ -337,16 +350,14 @@ int notebook_refresh(struct notebook *nb, struct notebook_changes *ret)
 		return 0;
 	}
 	after = xmemdup(heads, n * sizeof *heads);
-	r = diff(nb->doc, nb->seen.p, nb->seen.n, after, n, &c);
+	r = diff(nb->doc, nb->seen.p, nb->seen.n, after, n, NULL, &c);
 	if (r == 0)
 		r = follow(nb, &c);
 	if (r < 0) {
 		notebook_changes_fini(&c);
 		goto out;
 	}
-	nb->seen.n = 0;
-	for (size_t i = 0; i < n; i++)
-		VEC_PUSH(&nb->seen, after[i]);
+	see(nb, after, n);
 	if (ret)
 		*ret = c;
 	else
@@ -354,6 +365,32 @@ int notebook_refresh(struct notebook *nb, struct notebook_changes *ret)
 out:
 	free(after);
 	return r;
+}
+
+bool index_current(struct notebook *nb)
+{
+	size_t n;
+	const am_hash *heads = am_heads(nb->doc, &n);
+
+	return same_heads(nb, heads, n);
+}
+
+int index_skip_own(struct notebook *nb, size_t from)
+{
+	size_t n, actor_n;
+	const uint8_t *actor = am_actor(nb->doc, &actor_n);
+	const am_hash *heads = am_heads(nb->doc, &n);
+	am_change_info info;
+
+	for (size_t i = from; i < am_change_count(nb->doc); i++) {
+		int r = am_errno(am_change_at(nb->doc, i, &info));
+		if (r < 0)
+			return r;
+		if (info.actor_n != actor_n || memcmp(info.actor, actor, actor_n) != 0)
+			return 0;
+	}
+	see(nb, heads, n);
+	return 0;
 }
 
 unsigned notebook_changes_of(const struct notebook_changes *c, const char *id)

@@ -33,6 +33,12 @@ size_t index_place(const struct notebook *nb, const struct cell_entry *e);
 /* A cell object that is (now) at cells.{id}: adds it or re-reads it. */
 struct cell_entry *index_put(struct notebook *nb, const char *id, am_objid obj);
 void index_remove(struct notebook *nb, const char *id);
+/* True when the last refresh saw all there is. Commits. */
+bool index_current(struct notebook *nb);
+/* After own edits since change number `from`: when nobody else wrote anything
+ * since, they count as seen (the index is right already), so that a whole load
+ * is not diffed. Commits. */
+int index_skip_own(struct notebook *nb, size_t from);
 /* The root map `metadata`; with make it is created when truly absent. */
 int index_metadata(struct notebook *nb, bool make, am_objid *ret);
 /* metadata.c: remembers the metadata map as it is. */

@@ -5,7 +5,7 @@
  * change (design.md 7.8, 7.9) and the base of a three-way merge.
  *
  * Versions and cells are counted references; taking and dropping them is for
- * the loop thread. ipynb_version_bytes() alone may run on a worker. */
+ * the loop thread. ipynb_bytes() and ipynb_sha256() alone may run on a worker. */
 #ifndef NOTEBOOK_IPYNB_H
 #define NOTEBOOK_IPYNB_H
 #include "base/hash.h"
@@ -20,7 +20,8 @@ struct ipynb_cell;
  * (malloc()ed English, may be NULL) for anything else, and the file must then
  * never be written (documents.md 16.2). Cells without an id get a stable one
  * derived from their content, repeated ids are re-minted; `previous` (may be
- * NULL) lends its ids to cells of the same content. */
+ * NULL) lends its ids to cells of the same content, and shares cells whose text
+ * is the same. With previous NULL this may run on a worker. */
 int ipynb_read(const void *p, size_t n, const struct ipynb_version *previous, struct ipynb_version **ret,
 	       char **ret_reason);
 /* For a version just read from a file below nbformat 4.5 (no ids in the file)
@@ -63,8 +64,9 @@ char *ipynb_attachments(const struct ipynb_version *v, const char *cell_id);
 
 /* Loads in slices: start, then step until it says done. Cells get positions 80,
  * 8180, ... and outputs go through blobs->store_output; the file's metadata
- * comes with the last step. Nothing of it counts as an edit when the caller
- * takes the document's heads as exported afterwards. */
+ * comes with the last step, which also commits. The whole load counts as seen:
+ * unless a peer wrote meanwhile, notebook_refresh() reports nothing of it, and
+ * the caller takes the heads then as exported. */
 struct ipynb_load;
 struct ipynb_load *ipynb_load_start(struct notebook *nb, struct ipynb_version *v, const struct notebook_blobs *blobs);
 /* Loads one cell (or the metadata); 1 = more to do, 0 = done, negative = failed

@@ -11,7 +11,7 @@
 struct ipynb_export {
 	struct ipynb_version *latest;   /* what the next snapshot shares with */
 	struct ipynb_version *baseline; /* what is in the file; NULL = nothing yet */
-	struct map cells;               /* id -> cell of latest, borrowed */
+	struct map cells;               /* id -> place in latest + 1 */
 	struct map stale;               /* ids whose document cell may differ from that */
 	bool order_stale, metadata_stale;
 };
@@ -23,17 +23,27 @@ static void mark(struct ipynb_export *e, const char *id)
 	map_put(&e->stale, id, (void *)(uintptr_t)stale_mark);
 }
 
-static void set_latest(struct ipynb_export *e, struct ipynb_version *v)
+static struct ipynb_cell *latest_cell(const struct ipynb_export *e, const char *id)
+{
+	uintptr_t at = (uintptr_t)map_get(&e->cells, id);
+
+	return at ? e->latest->cells.p[at - 1] : NULL;
+}
+
+/* same_places: v has the cells of the latest version, by id, where that has them. */
+static void set_latest(struct ipynb_export *e, struct ipynb_version *v, bool same_places)
 {
 	struct ipynb_version *old = e->latest;
 
 	e->latest = ipynb_ref(v);
-	map_free(&e->cells);
-	e->cells = (struct map){0};
-	for (size_t i = 0; i < v->cells.n; i++) {
-		map_put(&e->cells, v->cells.p[i]->id, v->cells.p[i]);
-		ipynb_cell_settle(v->cells.p[i]);
+	if (!same_places) {
+		map_free(&e->cells);
+		e->cells = (struct map){0};
+		for (size_t i = 0; i < v->cells.n; i++)
+			map_put(&e->cells, v->cells.p[i]->id, (void *)(uintptr_t)(i + 1));
 	}
+	for (size_t i = 0; i < v->cells.n; i++)
+		ipynb_cell_settle(v->cells.p[i]);
 	ipynb_unref(old);
 }
 
@@ -42,7 +52,7 @@ struct ipynb_export *ipynb_export_new(void)
 	struct ipynb_export *e = xcalloc(1, sizeof *e);
 	struct ipynb_version *v = ipynb_empty();
 
-	set_latest(e, v);
+	set_latest(e, v, false);
 	ipynb_unref(v);
 	e->order_stale = e->metadata_stale = true;
 	return e;
@@ -68,11 +78,11 @@ static void adopt(struct ipynb_export *e, struct ipynb_version *v, bool in_sync)
 		e->stale = (struct map){0};
 	} else {
 		for (size_t i = 0; i < v->cells.n; i++)
-			if (map_get(&e->cells, v->cells.p[i]->id) != v->cells.p[i])
+			if (latest_cell(e, v->cells.p[i]->id) != v->cells.p[i])
 				mark(e, v->cells.p[i]->id);
 	}
 	e->order_stale = e->metadata_stale = !in_sync;
-	set_latest(e, v);
+	set_latest(e, v, false);
 }
 
 void ipynb_export_rebase(struct ipynb_export *e, struct ipynb_version *v, bool in_sync)
@@ -151,21 +161,44 @@ static struct ipynb_cell *new_cell(struct notebook *nb, const char *id, struct i
 	return c;
 }
 
-static void snapshot_cells(struct ipynb_export *e, struct notebook *nb, struct ipynb_version *v)
+static struct ipynb_cell *snapshot_cell(struct ipynb_export *e, struct notebook *nb, const char *id, int minor)
+{
+	struct ipynb_cell *c = new_cell(nb, id, latest_cell(e, id));
+
+	c->id_in_file = c->id_in_file || minor >= 5;
+	return c;
+}
+
+static void snapshot_all(struct ipynb_export *e, struct notebook *nb, struct ipynb_version *v)
 {
 	size_t n = cells_count(nb);
 
 	for (size_t i = 0; i < n; i++) {
 		const char *id = cells_id_at(nb, i);
-		struct ipynb_cell *old = map_get(&e->cells, id);
+		struct ipynb_cell *old = latest_cell(e, id);
 
-		if (old && !map_get(&e->stale, id)) {
+		if (old && !map_get(&e->stale, id))
 			VEC_PUSH(&v->cells, ipynb_cell_ref(old));
-		} else {
-			struct ipynb_cell *c = new_cell(nb, id, old);
-			c->id_in_file = c->id_in_file || v->minor >= 5;
-			VEC_PUSH(&v->cells, c);
-		}
+		else
+			VEC_PUSH(&v->cells, snapshot_cell(e, nb, id, v->minor));
+	}
+}
+
+/* Same cells in the same order: only the stale ones are looked at. */
+static void snapshot_stale(struct ipynb_export *e, struct notebook *nb, struct ipynb_version *v)
+{
+	for (size_t i = 0; i < e->latest->cells.n; i++)
+		VEC_PUSH(&v->cells, ipynb_cell_ref(e->latest->cells.p[i]));
+	MAP_EACH(&e->stale, x)
+	{
+		uintptr_t at = (uintptr_t)map_get(&e->cells, x->key);
+		struct ipynb_cell *c;
+
+		if (at == 0 || !cells_has(nb, x->key))
+			continue;
+		c = snapshot_cell(e, nb, x->key, v->minor);
+		ipynb_cell_unref(v->cells.p[at - 1]);
+		v->cells.p[at - 1] = c;
 	}
 }
 
@@ -290,12 +323,15 @@ int ipynb_export_snapshot(struct ipynb_export *e, struct notebook *nb, struct ip
 	v->frame->refs++;
 	if (e->latest->close && !(e->latest->cells.n == 0 && cells_count(nb) > 0))
 		v->close = xstrdup(e->latest->close);
-	snapshot_cells(e, nb, v);
+	if (e->order_stale)
+		snapshot_all(e, nb, v);
+	else
+		snapshot_stale(e, nb, v);
 	snapshot_metadata(e, nb, v);
+	set_latest(e, v, !e->order_stale);
 	map_free(&e->stale);
 	e->stale = (struct map){0};
 	e->order_stale = e->metadata_stale = false;
-	set_latest(e, v);
 	*ret = v;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "notebook/index.h"
 #include "notebook/ipynb_impl.h"
 #include "notebook/metadata.h"
 #include "notebook/position.h"
@@ -14,6 +15,8 @@ struct ipynb_load {
 	struct ipynb_version *v;
 	struct notebook_blobs blobs;
 	size_t next;
+	bool current;   /* everything was seen when it began */
+	size_t from;    /* number of changes then */
 	char *position; /* of the last cell */
 	bool done;
 };
@@ -24,6 +27,8 @@ struct ipynb_load *ipynb_load_start(struct notebook *nb, struct ipynb_version *v
 
 	load->nb = nb;
 	load->v = ipynb_ref(v);
+	load->current = index_current(nb);
+	load->from = am_change_count(notebook_doc(nb));
 	if (blobs)
 		load->blobs = *blobs;
 	return load;
@@ -103,5 +108,10 @@ int ipynb_load_step(struct ipynb_load *load)
 		return r < 0 ? r : 1;
 	}
 	load->done = true;
-	return metadata_set_json(load->nb, load->v->metadata.p, load->v->metadata.n);
+	r = metadata_set_json(load->nb, load->v->metadata.p, load->v->metadata.n);
+	if (r == 0 && load->current)
+		r = index_skip_own(load->nb, load->from);
+	if (r == 0)
+		index_remember_metadata(load->nb);
+	return r;
 }

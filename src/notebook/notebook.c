@@ -28,7 +28,7 @@ static int new_document(const char *actor, am_doc **ret)
 
 int notebook_new(const char *actor, struct notebook **ret)
 {
-	am_doc *doc;
+	am_doc *doc = NULL;
 	int r = new_document(actor, &doc);
 
 	return r < 0 ? r : index_open(doc, ret);
@@ -37,12 +37,18 @@ int notebook_new(const char *actor, struct notebook **ret)
 int notebook_load(const void *p, size_t n, const char *actor, struct notebook **ret, bool *ret_rebuilt)
 {
 	am_doc *doc;
-	bool rebuilt;
 	int r = am_errno(am_load(p, n, NULL, AM_LOAD_PARTIAL, &doc));
 
 	if (r < 0)
 		return r == -EEXIST ? r : -EBADMSG;
-	rebuilt = !genesis_present(doc);
+	return notebook_adopt(doc, actor, ret, ret_rebuilt);
+}
+
+int notebook_adopt(am_doc *doc, const char *actor, struct notebook **ret, bool *ret_rebuilt)
+{
+	bool rebuilt = !genesis_present(doc);
+	int r;
+
 	if (rebuilt) {
 		r = notebook_rebuild(doc, actor, ret);
 		am_free(doc);

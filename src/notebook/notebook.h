@@ -28,6 +28,9 @@ int notebook_new(const char *actor, struct notebook **ret);
  * *ret_rebuilt (may be NULL) says so and the caller keeps the original bytes.
  * -EBADMSG when the very first chunk is bad. */
 int notebook_load(const void *p, size_t n, const char *actor, struct notebook **ret, bool *ret_rebuilt);
+/* The same for a document that is loaded already; it is taken over, also on
+ * failure. */
+int notebook_adopt(am_doc *doc, const char *actor, struct notebook **ret, bool *ret_rebuilt);
 /* Copies every cell, metadata and unknown root key of a document of any layout
  * (v1 list cells, rival roots) under the genesis. `old` is not changed. */
 int notebook_rebuild(am_doc *old, const char *actor, struct notebook **ret);
