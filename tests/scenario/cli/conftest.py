@@ -1,6 +1,7 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -31,3 +32,27 @@ class Runt:
 def runt(tmp_path_factory):
     home = tmp_path_factory.mktemp("h")
     return Runt(home)
+
+
+USER_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+
+
+@pytest.fixture
+def living(runt):
+    """`runt` with a real daemon beside it: kernels from the default environment, no pool to fill."""
+    runt.base.mkdir(parents=True)
+    for name in ("default-env", "tools"):
+        (runt.base / name).symlink_to(USER_CACHE / "runt" / name)
+    daemon = subprocess.Popen([str(BUILD / "runtimed"), "run", "--uv-pool-size", "0", "--conda-pool-size", "0"], env=runt.env,
+                              cwd=runt.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while runt("daemon", "ping").returncode:
+        assert daemon.poll() is None and time.monotonic() < end, "the daemon does not come up"
+    runt.daemon = daemon
+    yield runt
+    runt("daemon", "shutdown")
+    try:
+        daemon.wait(30)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
