@@ -199,7 +199,7 @@ static int next_deps(struct am_docfile *f, struct change_dec *d, struct am_doc_c
 
 	if (rc)
 		return rc;
-	if (null || d->deps_count.v > f->changes.n)
+	if (null || d->deps_count.v > f->changes.n + AM_DEPS_SPARE)
 		return AM_E_FORMAT;
 	c->deps = (uint32_t)f->deps.n;
 	c->n_deps = (uint32_t)d->deps_count.v;
@@ -651,5 +651,6 @@ int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags)
 	rc = load_rows(doc, &f);
 out:
 	am_docfile_close(&f);
+	am_scratch_trim(doc->scratch);
 	return rc;
 }

@@ -193,6 +193,8 @@ static int check_place(const am_doc *doc, const am_change *c)
 		return AM_E_DUP_SEQ;
 	if (c->seq != (uint64_t)seqs + 1)
 		return AM_E_SEQ_GAP;
+	if (c->n_deps > g->row.n + AM_DEPS_SPARE)
+		return AM_E_LIMIT;
 	for (size_t i = 0; i < c->n_deps; i++)
 		if (am_row_max_op(&g->row.p[am_graph_find(g, &c->deps[i])]) >= c->start_op)
 			return AM_E_POISON;
@@ -338,6 +340,7 @@ static int run_batch(am_doc *doc, struct am_in *in, bool first, enum am_broken b
 	}
 	rep->applied += doc->graph.row.n - b.mark.rows;
 	batch_keep(&b);
+	am_scratch_trim(doc->scratch);
 	rep->queued = doc->queue.n;
 	return AM_OK;
 }

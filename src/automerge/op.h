@@ -8,6 +8,7 @@ typedef am_objid am_id; /* {counter, local actor index}; {0, 0} = root object, o
 
 #define AM_NONE UINT32_MAX          /* "no index" */
 #define AM_MAX_COUNTER (UINT32_MAX - 1) /* greatest operation counter accepted */
+#define AM_DEPS_SPARE 64 /* a change may name a dependency again: this often beyond the changes before it */
 
 enum {
 	AM_ACT_MAKE_MAP = 0, AM_ACT_SET = 1, AM_ACT_MAKE_LIST = 2, AM_ACT_DEL = 3, AM_ACT_MAKE_TEXT = 4,
