@@ -4,6 +4,8 @@
 
 #include "base/utf8.h"
 
+#define KEEP_BYTES 65536 /* larger scratch buffers are given back */
+
 void am_change_init(am_change *c, const am_allocator *a)
 {
 	memset(c, 0, sizeof *c);
@@ -47,6 +49,15 @@ void am_scratch_free(struct am_scratch *s)
 	am_mem_free(&a, s->stamp);
 	am_vec_free(&a, &s->others);
 	am_mem_free(&a, s);
+}
+
+void am_scratch_trim(struct am_scratch *s)
+{
+	am_deflater_fini(&s->deflater); /* a compressor takes a third of a megabyte */
+	if (s->inflated.cap > KEEP_BYTES)
+		am_out_free(&s->inflated);
+	if (s->body.cap > KEEP_BYTES)
+		am_out_free(&s->body);
 }
 
 /* ---- parsing ---- */

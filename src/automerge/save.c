@@ -199,6 +199,7 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 	rc = out->err;
 out:
 	am_out_free(&packed);
+	am_scratch_trim(doc->scratch);
 	saver_fini(&s);
 	return rc;
 }

@@ -188,17 +188,20 @@ static void file_event(void *ctx, const char *name, int events)
 
 /* ---- life ---- */
 
+/* The schema is the same from start to start: usually there is nothing to write, and nothing to wait for. */
 static void write_schema(struct daemon *d)
 {
-	struct buf schema = {0};
+	struct buf schema = {0}, there = {0};
 	char *path = path_join(d->config.config_dir, "settings.schema.json");
 	settings_schema(&schema);
 	int r = host_dir_make(d->host, d->config.config_dir, 0755);
-	if (r == 0)
+	host_file_read_all(d->host, path, SETTINGS_FILE_MAX, &there);
+	if (r == 0 && (there.n != schema.n || memcmp(there.p, schema.p, schema.n) != 0))
 		r = host_file_replace_atomic(d->host, path, schema.p, schema.n, 0666, NULL);
 	if (r < 0)
 		log_warn("settings", "%s: %s", path, strerror(-r));
 	free(path);
+	buf_free(&there);
 	buf_free(&schema);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
@@ -97,6 +98,24 @@ static size_t record_paths(struct host *h, const char *base_dir, const char *end
 	return n;
 }
 
+/* Whole or not at all, but not synced: after a power loss there is no daemon to find. */
+static int write_unsynced(struct host *h, const char *path, const struct buf *text)
+{
+	char *temp = xasprintf("%s.%d.tmp", path, (int)getpid());
+	int fd, err = host_file_open(h, temp, O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd);
+
+	if (err == 0) {
+		err = host_file_pwrite(h, fd, text->p, text->n, 0);
+		host_file_close(h, fd);
+	}
+	if (err == 0)
+		err = host_path_rename(h, temp, path);
+	if (err < 0)
+		host_path_unlink(h, temp);
+	free(temp);
+	return err;
+}
+
 int daemon_record_write(struct host *h, const char *base_dir, const struct daemon_record *r)
 {
 	struct buf text = {0};
@@ -106,7 +125,7 @@ int daemon_record_write(struct host *h, const char *base_dir, const struct daemo
 
 	render(&text, r);
 	for (size_t i = 0; i < n; i++) {
-		int file_err = host_file_replace_own(h, paths[i], text.p, text.n, 0644);
+		int file_err = write_unsynced(h, paths[i], &text);
 
 		if (file_err < 0)
 			log_warn("daemon", "cannot write %s: %s", paths[i], strerror(-file_err));
