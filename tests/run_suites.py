@@ -23,7 +23,7 @@ LONG = bool(os.environ.get("RUNTIMED_TEST_LONG"))
 
 # Python packages of the test programs themselves; the clients under test are
 # installed by tests/interop, each version into a folder of its own.
-PYTHON_PACKAGES = ["pytest", "pyzmq", "nbformat", "cbor2"]
+PYTHON_PACKAGES = ["pytest", "pytest-xdist", "pyzmq", "nbformat", "cbor2"]
 
 passed = failed = 0
 
@@ -134,12 +134,13 @@ def run_fuzz() -> None:
 
 def need_test_env() -> pathlib.Path:
     python = TEST_ENV / "bin/python"
-    if not (TEST_ENV / ".ready").exists():
+    ready, wanted = TEST_ENV / ".ready", " ".join(PYTHON_PACKAGES)
+    if not ready.exists() or ready.read_text() != wanted:
         shutil.rmtree(TEST_ENV, ignore_errors=True)
         default = CACHE / "runt/default-env/bin/python"
         subprocess.run([str(UV), "venv", "-q", "--python", str(default.resolve()), str(TEST_ENV)], check=True)
         subprocess.run([str(UV), "pip", "install", "-q", "--python", str(python), *PYTHON_PACKAGES], check=True)
-        (TEST_ENV / ".ready").touch()
+        ready.write_text(wanted)
     return python
 
 
@@ -153,7 +154,7 @@ def run_pytest(suite: str) -> None:
     env = sanitizer_env()
     env["RUNTIMED_BUILD"] = str(BUILD)
     done = subprocess.run([str(need_test_env()), "-m", "pytest", "-q", "-x" if os.environ.get("FAIL_FAST") else "-q",
-                           "-p", "no:cacheprovider", f"--junitxml={results}", str(folder)], env=env, capture_output=True, text=True)
+                           "-n", "4", "-p", "no:cacheprovider", f"--junitxml={results}", str(folder)], env=env, capture_output=True, text=True)
     good = bad = 0
     if results.exists():
         for s in xml_suites(results):

@@ -23,6 +23,15 @@ const libraries = { old: require('automerge-old'), new: require('automerge-new')
 const text = (v) => (v === undefined || v === null ? v : String(v))
 const byPosition = (a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : a.id < b.id ? -1 : 1)
 
+// Any part of a document as plain JSON.
+function plain(v) {
+  if (v === null || typeof v !== 'object') return v
+  if (Array.isArray(v)) return Array.from(v, plain)
+  if (v instanceof Date || v instanceof Uint8Array) return v
+  if (Object.getPrototypeOf(v) !== Object.prototype && v.constructor !== Object) return 'value' in v && typeof v.value === 'number' ? v.value : String(v)
+  return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)]))
+}
+
 // Positions as the clients make them (documents.md 4): bytes in upper-case hex, closed by 0x80.
 function after(position) {
   const b = [...Buffer.from(position, 'hex')]
@@ -214,7 +223,7 @@ class Peer {
       count: text(c.execution_count),
       position: text(c.position) ?? '80',
       outputs: Array.from(c.outputs ?? [], text),
-      metadata: this.A.toJS(c.metadata ?? {}),
+      metadata: plain(c.metadata ?? {}),
       execution_id: text(c.execution_id),
     }))
     this.cellsOf = this.doc
@@ -398,8 +407,8 @@ const verbs = {
   wait: (c, p) => p.wait(c.expression, c.timeout),
   ask: (c, p) => JSON.parse(JSON.stringify(new Function('p', `return (${c.expression})`)(p) ?? null)),
   settle: (c) => settle(c.peers, c.quiet, c.timeout),
-  state: (c, p) => p.A.toJS(p.state),
-  document: (c, p) => p.A.toJS(p.doc),
+  state: (c, p) => plain(p.state),
+  document: (c, p) => plain(p.doc),
   // A document of the reference daemon's own layout (documents.md 3.2), as bytes.
   legacy: (c) => legacy(c),
   save: (c, p) => Buffer.from(p.A.save(p.doc)).toString('base64'),
