@@ -16,7 +16,7 @@ ALLOWED = {
     "store": {"base", "automerge", "host"},
     "notebook": {"base", "automerge", "host", "store"},
     "kernel": {"base", "automerge", "host", "store", "notebook"},
-    "environment": {"base", "automerge", "host", "store", "notebook"},
+    "environment": {"base", "automerge", "host", "store", "notebook", "kernel"},
     "web": {"base", "host", "store"},
     "mcp": {"base", "protocol"},
 }
