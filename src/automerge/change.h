@@ -21,6 +21,8 @@ struct am_scratch {
 };
 int am_scratch_new(const am_allocator *a, struct am_scratch **ret);
 void am_scratch_free(struct am_scratch *s);
+/* Gives back large buffers after something large went through. */
+void am_scratch_trim(struct am_scratch *s);
 
 struct am_limits {
 	size_t max_inflate;

@@ -225,7 +225,8 @@ static void test_count_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_not_canonical), cmocka_unit_test(test_count_limits)};
+		cmocka_unit_test(test_random), cmocka_unit_test(test_not_canonical),
+		cmocka_unit_test(test_count_limits)};
 
 	plain = am_mem_allocator(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,7 +340,8 @@ int am_commit_local(am_doc *doc, am_change *c, am_hash *ret_hash)
 
 /* ---- copies ---- */
 
-#define COPY_VEC(a, to, from) copy_array((a), (void **)&(to)->p, &(to)->n, &(to)->cap, (from)->p, (from)->n, sizeof *(from)->p)
+#define COPY_VEC(a, to, from)                                                                                          \
+	copy_array((a), (void **)&(to)->p, &(to)->n, &(to)->cap, (from)->p, (from)->n, sizeof *(from)->p)
 
 static int copy_array(const am_allocator *a, void **to, size_t *to_n, size_t *to_cap, const void *from, size_t n,
 		      size_t size)

@@ -266,6 +266,8 @@ int am_value_check(uint8_t type, const uint8_t *p, size_t n)
 	case AM_VAL_F64:
 		return n == 8 ? AM_OK : AM_E_FORMAT;
 	case AM_VAL_STR:
+		if (n == 1 && p[0] < 0x80) /* typing */
+			return AM_OK;
 		return utf8_valid(p, n) ? AM_OK : AM_E_FORMAT;
 	default:
 		return AM_OK;

@@ -325,6 +325,7 @@ static void keep_theirs(am_sync *s, const struct am_msg *m, struct incoming *x)
 	take(s, &s->their_need, &x->need);
 	s->heard = true;
 	s->reset_sent = s->need_served = false;
+	s->heard_since++;
 }
 
 static void read_flags(am_sync *s, const struct am_msg *m)

@@ -29,6 +29,7 @@ struct am_sync {
 	bool peer_v2, peer_read_only;
 	bool stripped;         /* the peer may not write (AM_SYNC_STRIP_CHANGES) */
 	bool reset_sent, need_served; /* once per received message */
+	unsigned heard_since; /* messages received since changes were last sent */
 };
 
 bool am_hashes_equal(const am_hashes *a, const am_hash *b, size_t n);

@@ -135,8 +135,16 @@ static bool is_sent(const am_doc *doc, const am_sync *s, uint32_t row)
 	return s->doc == doc && am_sent_has(s, row);
 }
 
-/* Asked-for changes first, then picked ones; never what is on its way already:
- * two messages that cross would make each side send twice (automerge format 11.4). */
+/* Was the peer given time to answer what was sent? One message may have crossed
+ * ours on the way; who still asks in the second has not got it (a message was
+ * lost, or the peer began anew and we did not notice). */
+static bool need_overrides(const am_sync *s)
+{
+	return s->heard_since >= 2 && !s->need_served;
+}
+
+/* Asked-for changes first, then picked ones; not what is on its way already: two
+ * messages that cross would make each side send twice (automerge format 11.4). */
 static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
 {
 	struct am_graph *g = &doc->graph;
@@ -152,7 +160,7 @@ static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
 		goto out;
 	for (size_t i = 0; i < s->their_need.n; i++) {
 		row = am_graph_find(g, &s->their_need.p[i]);
-		if (row == AM_NONE || g->flag.p[row] || is_sent(doc, s, row))
+		if (row == AM_NONE || g->flag.p[row] || (is_sent(doc, s, row) && !need_overrides(s)))
 			continue;
 		g->flag.p[row] = 1;
 		r->send.p[r->send.n++] = row;
@@ -309,8 +317,10 @@ static int record(am_doc *doc, am_sync *s, const struct reply *r)
 	if (rc)
 		return rc;
 	s->have_responded = s->in_flight = true;
-	if (r->whole || r->send.n)
+	if (r->whole || r->send.n) {
 		s->need_served = true;
+		s->heard_since = 0;
+	}
 	return AM_OK;
 }
 

@@ -188,6 +188,34 @@ static void test_reset_message(void **state)
 	am_free(fresh);
 }
 
+/* An answer is lost and only one side begins anew: the other's memory of what it
+ * sent must not keep them apart (upstream issues 772, 1284). */
+static void test_lost_answer(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b = new_doc(NULL, 2);
+	struct link l;
+	am_buf m = {0};
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		put_int(a, "x", i);
+	link_open(&l, a, b);
+	converse(&l);
+	put_int(a, "a", 1);
+	put_int(b, "b", 1);
+	pump(&l, 1);
+	assert_int_equal(am_sync_generate(a, l.state[0], &m), AM_OK); /* lost */
+	assert_true(m.n > 0);
+	am_sync_free(l.state[1]);
+	am_sync_new(NULL, &l.state[1]);
+	converse(&l);
+	assert_same_doc(a, b);
+	am_buf_free(&m);
+	link_close(&l);
+	am_free(a);
+	am_free(b);
+}
+
 /* Changes of a peer that may not write are dropped and not asked for for ever. */
 static void test_strip_changes(void **state)
 {
@@ -407,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_one_change_goes_alone),
 		cmocka_unit_test(test_state_survives),
 		cmocka_unit_test(test_reset_message),
+		cmocka_unit_test(test_lost_answer),
 		cmocka_unit_test(test_strip_changes),
 		cmocka_unit_test(test_v1_peer),
 		cmocka_unit_test(test_bad_messages),
