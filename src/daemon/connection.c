@@ -33,6 +33,7 @@ void connection_close(struct connection *c)
 		return;
 	c->dead = true;
 	host_timer_stop(&c->limit);
+	host_defer_cancel(&c->overflow);
 	for (size_t i = 0; i < d->connections.n; i++) {
 		if (d->connections.p[i] == c) {
 			VEC_REMOVE(&d->connections, i);
@@ -64,7 +65,13 @@ void connection_send(struct connection *c, void *frame, size_t n)
 		free(frame);
 		return;
 	}
-	bool far_behind = host_stream_queued(c->stream) + n > PEER_HIGH_WATER;
+	size_t queued = host_stream_queued(c->stream) + n;
+	bool far_behind = queued > PEER_HIGH_WATER;
+	if (queued > CONNECTION_QUEUE_MAX) {
+		host_defer(&c->overflow); /* not from inside whoever is sending */
+		free(frame);
+		return;
+	}
 	/* A failed write ends the stream; its end callback tells. */
 	host_stream_write(c->stream, frame, n, far_behind ? written : NULL, c);
 }
@@ -107,7 +114,7 @@ static void refuse_handshake(struct connection *c, const void *p, size_t n, int 
 	log_info("connection", "a handshake was refused: %s", strerror(-err));
 	if (channel == HANDSHAKE_OPEN_NOTEBOOK || channel == HANDSHAKE_CREATE_NOTEBOOK) {
 		const struct connection_info info = {.notebook_id = "", .daemon_version = c->daemon->config.version,
-						     .error = "Invalid handshake: a field is missing or of the wrong type"};
+						     .error = "Invalid handshake: a field is missing or wrong"};
 		face_march.append_info(&face_march, &out, &info);
 		connection_send_buf(c, &out);
 	}
@@ -200,7 +207,7 @@ static void on_end(void *ctx, int err)
 {
 	struct connection *c = ctx;
 	if (!frame_parser_at_boundary(&c->parser))
-		log_info("connection", "a stream ended inside a frame%s%s", err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
+		log_info("connection", "a stream ended inside a frame: %s", err < 0 ? strerror(-err) : "closed");
 	c->ended = true;
 	/* A pool client may have finished writing and wait for its answer. */
 	if (err < 0 || !c->busy || c->channel == &channel_notebook)
@@ -221,6 +228,13 @@ void connection_idle(struct connection *c)
 	if (!c->ended)
 		host_stream_read_start(c->stream, &stream_events, c);
 	feed(c);
+}
+
+static void overflowed(void *ctx)
+{
+	struct connection *c = ctx;
+	log_warn("connection", "%s: a client that does not read is disconnected", c->channel ? c->channel->name : "");
+	connection_close(c);
 }
 
 static void handshake_late(void *ctx)
@@ -245,6 +259,7 @@ void connection_accept(void *daemon, struct host_stream *s)
 	frame_parser_init(&c->parser, FRAME_STAGE_PREAMBLE);
 	host_timer_init(&c->limit, d->host, handshake_late, c);
 	host_defer_init(&c->reap, d->host, reap, c);
+	host_defer_init(&c->overflow, d->host, overflowed, c);
 	host_timer_start(&c->limit, CONNECTION_HANDSHAKE_LIMIT);
 	VEC_PUSH(&d->connections, c);
 	host_stream_read_start(s, &stream_events, c);

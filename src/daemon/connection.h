@@ -10,6 +10,7 @@
 #define CONNECTION_HANDSHAKE_LIMIT HOST_SEC(10)
 #define CONNECTION_CLOSE_LIMIT HOST_SEC(5) /* for what is queued to leave */
 #define CONNECTION_PARKED_MAX (16u << 20) /* taken from a client whose frames have to wait */
+#define CONNECTION_QUEUE_MAX (256u << 20) /* unsent bytes: two of the largest frames, and then some */
 #define CONNECTION_HALF_OPEN_MAX 512       /* without a handshake yet; further ones are closed */
 
 /* What a channel does with whole frames. */
@@ -36,7 +37,7 @@ struct connection {
 	bool dead;
 	bool ended;      /* nothing more comes */
 	struct host_timer limit;
-	struct host_defer reap;
+	struct host_defer reap, overflow;
 	struct handshake handshake;
 };
 

@@ -190,8 +190,9 @@ static int delegate(const char *argv0, const struct arguments *a, const char *co
 
 int main(int argc, char **argv)
 {
-	static const char *const passed_on[][2] = {{"install", "install"}, {"uninstall", "uninstall"}, {"status", "status"},
-						   {"start", "start"}, {"stop", "stop"}, {"flush-pool", "flush"}};
+	static const char *const passed_on[][2] = {{"install", "install"}, {"uninstall", "uninstall"},
+						   {"status", "status"},   {"start", "start"},
+						   {"stop", "stop"},       {"flush-pool", "flush"}};
 	struct arguments a = {.uv = 3, .conda = 3, .cells = -1};
 	int status = parse(argc, argv, &a);
 	if (status >= 0)

@@ -44,7 +44,8 @@ static void begin_write(struct settings_service *s);
 static void write_run(void *ctx)
 {
 	struct write_job *job = ctx;
-	job->err = host_file_replace_atomic(job->host, job->document_path, job->document.p, job->document.n, 0600, NULL);
+	job->err = host_file_replace_atomic(job->host, job->document_path, job->document.p, job->document.n, 0600,
+					    NULL);
 	if (job->err == 0 && job->json.n)
 		job->err = host_file_replace_atomic(job->host, job->json_path, job->json.p, job->json.n, 0666, NULL);
 }
@@ -159,7 +160,8 @@ static void settings_channel_close(struct connection *c)
 	c->state = NULL;
 }
 
-const struct channel channel_settings = {"settings", settings_channel_open, settings_frame, settings_channel_close, NULL};
+const struct channel channel_settings = {"settings", settings_channel_open, settings_frame, settings_channel_close,
+					 NULL};
 
 /* ---- settings.json edited by hand ---- */
 

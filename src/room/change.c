@@ -37,9 +37,9 @@ static void journal_state_changed(void *ctx, enum journal_state state, int err)
 {
 	struct room *room = ctx;
 	static const char *const where[] = {"", "kept in the runtime directory", "kept in memory only"};
-	char *text = state == JOURNAL_OK ? NULL
-					 : xasprintf("The journal cannot be written (%s); changes are %s", strerror(-err),
-						     where[state]);
+	char *text = NULL;
+	if (state != JOURNAL_OK)
+		text = xasprintf("The journal cannot be written (%s); changes are %s", strerror(-err), where[state]);
 	if (text)
 		log_warn("room", "%s: %s", room_wire_id(room), text);
 	else

@@ -177,7 +177,7 @@ static void exported(struct drain *d, int err)
 		return;
 	}
 	if (err < 0)
-		log_warn("room", "%s: not written (%s); the edits are in the journal", room_wire_id(d->room), strerror(-err));
+		log_warn("room", "%s: not written (%s); edits are in the journal", room_wire_id(d->room), strerror(-err));
 	end_kernel(d);
 }
 

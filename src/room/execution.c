@@ -255,7 +255,8 @@ static void on_completion(void *ctx, uint64_t token, const char *error, const st
 	}
 	struct completion_item *items = xcalloc(c->n, sizeof *items);
 	for (size_t i = 0; i < c->n; i++)
-		items[i] = (struct completion_item){.label = c->items[i].label, .kind = c->items[i].kind, .source = "kernel"};
+		items[i] = (struct completion_item){.label = c->items[i].label, .kind = c->items[i].kind,
+						    .source = "kernel"};
 	struct response r = {.result = RESPONSE_COMPLETION_RESULT, .items = {items, c->n},
 			     .cursor_start = c->cursor_start, .cursor_end = c->cursor_end};
 	pending_answer(p, &r);

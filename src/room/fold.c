@@ -83,8 +83,8 @@ int room_fold(struct room *s, struct room *l, enum fold_kind kind)
 	int r = fold_run(s->nb, l->nb, &opts, &fold, &result);
 	if (r < 0)
 		return r;
-	log_info("room", "%s: another room folded in: %zu cells kept, %zu dropped, %zu copied", room_wire_id(l), result.kept,
-		 result.dropped, result.rescued);
+	log_info("room", "%s: another room folded in: %zu cells kept, %zu dropped, %zu copied", room_wire_id(l),
+		 result.kept, result.dropped, result.rescued);
 	uint64_t seq = room_changed(s, true);
 	if (am_merge(s->state_doc, l->state_doc) != AM_OK)
 		log_error("room", "%s: the state documents do not merge", room_wire_id(l));

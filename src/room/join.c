@@ -63,7 +63,7 @@ static void refuse(struct room_join *j, const struct error *e)
 	j->face->append_error_text(&text, e);
 	struct connection_info info = {.notebook_id = "", .error = buf_cstr(&text)};
 	send_info(j, &info);
-	log_info("room", "refused to open %s: %s", j->path ? j->path : j->notebook_id ? j->notebook_id : "", info.error);
+	log_info("room", "refused to open %s: %s", j->path ? j->path : j->notebook_id, info.error);
 	buf_free(&text);
 	let_go(j);
 	struct peer_link link = j->link;

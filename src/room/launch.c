@@ -203,7 +203,8 @@ void room_launch_move(struct room *from, struct room *to)
 
 void room_first_peer(struct room *room)
 {
-	bool eligible = room->kind == ROOM_UNTITLED || (room->kind == ROOM_PATH && (room->ever_on_disk || room->born_here));
+	bool eligible = room->kind == ROOM_UNTITLED ||
+			(room->kind == ROOM_PATH && (room->ever_on_disk || room->born_here));
 	if (!eligible || kernel_exists(room->kernel) || room->launch || trust_needs_approval(room->trust))
 		return;
 	start(room, "auto", "auto", NULL, true, NULL);

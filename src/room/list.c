@@ -139,8 +139,9 @@ void room_service_inspect(struct room_service *svc, const char *notebook_id, roo
 		out.notebook_id = own(&out.memory, xstrdup(room_wire_id(room)));
 		describe_cells(room->nb, &out);
 		if (kernel_exists(room->kernel))
-			out.kernel_info = (struct pool_kernel){kernel_type(room->kernel), kernel_env_source(room->kernel),
-							       kernel_status_name(kernel_status(room->kernel))};
+			out.kernel_info = (struct pool_kernel){
+				kernel_type(room->kernel), kernel_env_source(room->kernel),
+				kernel_status_name(kernel_status(room->kernel))};
 		end_answer(&out, done, ctx);
 		free(path);
 		return;

@@ -218,7 +218,8 @@ static void take_uuid(struct room *room)
 {
 	char *id = notebook_get_id(room->nb), canonical[UUID_TEXT];
 	struct registry *reg = room->svc->registry;
-	if (id && uuid_parse(id, canonical) && strcmp(canonical, room->uuid) != 0 && !registry_by_uuid(reg, canonical)) {
+	bool other = id && uuid_parse(id, canonical) && strcmp(canonical, room->uuid) != 0;
+	if (other && !registry_by_uuid(reg, canonical)) {
 		registry_set_uuid(reg, room, canonical);
 	} else if (!id || strcmp(id, room->uuid) != 0) {
 		notebook_set_id(room->nb, room->uuid);
@@ -294,7 +295,8 @@ void room_load(struct room *room, int new_cells, const char *runtime)
 	load->path = room->path ? xstrdup(room->path) : NULL;
 	load->uuid = xstrdup(room->uuid);
 	host_random(room->svc->host, suffix, sizeof suffix);
-	snprintf(load->actor, sizeof load->actor, "runtimed:%02x%02x%02x%02x", suffix[0], suffix[1], suffix[2], suffix[3]);
+	snprintf(load->actor, sizeof load->actor, "runtimed:%02x%02x%02x%02x", suffix[0], suffix[1], suffix[2],
+		 suffix[3]);
 	load->conda = room->svc->default_python_env && strcmp(room->svc->default_python_env, "conda") == 0;
 	load->new_cells = new_cells;
 	load->runtime = runtime ? xstrdup(runtime) : NULL;

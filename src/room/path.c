@@ -52,18 +52,17 @@ static int resolve_missing(struct host *h, const char *path, char **ret)
 	}
 	char *joined = xstrdup(real);
 	const char *rest = path + strlen(head);
-	for (char *copy = xstrdup(rest), *save = NULL, *part = strtok_r(copy, "/", &save);; part = strtok_r(NULL, "/", &save)) {
-		if (!part || strcmp(part, "..") == 0) {
-			r = part ? -EINVAL : 0;
-			free(copy);
-			break;
-		}
-		if (strcmp(part, ".") == 0)
+	char *copy = xstrdup(rest), *save = NULL;
+	for (char *part = strtok_r(copy, "/", &save); part && r == 0; part = strtok_r(NULL, "/", &save)) {
+		if (strcmp(part, "..") == 0)
+			r = -EINVAL;
+		if (r < 0 || strcmp(part, ".") == 0)
 			continue;
 		char *longer = path_join(joined, part);
 		free(joined);
 		joined = longer;
 	}
+	free(copy);
 	if (r < 0)
 		free(joined);
 	else
@@ -130,7 +129,9 @@ int room_path_resolve(struct host *h, const char *given, enum room_path_use use,
 		r = -EINVAL;
 	}
 	if (r < 0)
-		*ret_reason = xstrdup(wrong ? wrong : r == -EINVAL ? "it is not a path a notebook can have" : strerror(-r));
+		*ret_reason = xstrdup(wrong          ? wrong
+				      : r == -EINVAL ? "it is not a path a notebook can have"
+						     : strerror(-r));
 	else
 		*ret = found;
 	return r;

@@ -247,7 +247,8 @@ void room_broadcast(struct room *room, const struct broadcast *b, uint64_t excep
 				buf_clear(&frame);
 		}
 		if (frame.n)
-			outbox_add(peer, (struct outbox_entry){b->event, broadcast_key(b), xmemdup(frame.p, frame.n), frame.n},
+			outbox_add(peer,
+				   (struct outbox_entry){b->event, broadcast_key(b), xmemdup(frame.p, frame.n), frame.n},
 				   false);
 	}
 	buf_free(&frame);

@@ -76,7 +76,8 @@ bool presence_table_clear(struct presence_table *t, const char *peer_id, enum pr
 		if (peer->channels[i].channel != channel)
 			continue;
 		presence_state_fini(&peer->channels[i]);
-		memmove(peer->channels + i, peer->channels + i + 1, (peer->n_channels - i - 1) * sizeof *peer->channels);
+		memmove(peer->channels + i, peer->channels + i + 1,
+			(peer->n_channels - i - 1) * sizeof *peer->channels);
 		peer->n_channels--;
 		return true;
 	}
@@ -110,8 +111,8 @@ bool presence_table_snapshot(const struct presence_table *t, const char *except,
 	size_t mark = out->n;
 	bool any = list.n > 0;
 	while (list.n > 0) {
-		struct presence p = {.type = PRESENCE_SNAPSHOT, .peer_id = (char *)(uintptr_t) "daemon", .peers = list.p,
-				     .n_peers = list.n};
+		struct presence p = {.type = PRESENCE_SNAPSHOT, .peer_id = (char *)(uintptr_t) "daemon",
+				     .peers = list.p, .n_peers = list.n};
 		presence_append(out, &p);
 		if (out->n - mark <= PRESENCE_MAX)
 			break;

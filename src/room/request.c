@@ -284,7 +284,8 @@ static void run_all_cells(struct pending *p, const struct request *r)
 		free(type);
 		free(source);
 	}
-	struct response out = {.result = RESPONSE_ALL_CELLS_QUEUED, .count = entries.n, .queued = {entries.p, entries.n}};
+	struct response out = {.result = RESPONSE_ALL_CELLS_QUEUED, .count = entries.n,
+			       .queued = {entries.p, entries.n}};
 	pending_answer(p, &out);
 	kernel_batch_end(room->kernel);
 	VEC_FREE(&entries);
@@ -316,7 +317,8 @@ static void interrupt_execution(struct pending *p, const struct request *r)
 	if (err == -ENOTCONN)
 		answer(p, RESPONSE_NO_KERNEL);
 	else if (err < 0)
-		pending_fail(p, &(struct error){.code = ERROR_INTERRUPT, .cause = error_os_text(-err, why, sizeof why)});
+		pending_fail(p, &(struct error){.code = ERROR_INTERRUPT,
+						.cause = error_os_text(-err, why, sizeof why)});
 	else
 		answer(p, RESPONSE_INTERRUPT_SENT);
 }

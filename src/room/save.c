@@ -323,7 +323,7 @@ static void begin_writing(struct save *save, struct room *room, struct room *occ
 	if (occupant && save->kind == SAVE_PROMOTE) {
 		int r = fold_check(room->nb, occupant->nb);
 		if (r < 0) {
-			log_warn("room", "%s: its room cannot be joined with the saved one: %s", save->target, strerror(-r));
+			log_warn("room", "%s: its room cannot be joined with this one: %s", save->target, strerror(-r));
 			refuse(save, occupant);
 			return;
 		}
@@ -468,7 +468,8 @@ static bool resolve_target(struct save *save, const char *path, enum error_code 
 	if (r == -EINVAL && *path != '/')
 		fail(save, &(struct error){.code = relative, .subject = path});
 	else if (r == -EINVAL || save->kind == SAVE_CLONE)
-		fail(save, &(struct error){.code = save->kind == SAVE_CLONE ? ERROR_CLONE : ERROR_SAVE, .cause = reason});
+		fail(save, &(struct error){.code = save->kind == SAVE_CLONE ? ERROR_CLONE : ERROR_SAVE,
+					   .cause = reason});
 	else
 		fail_write(save, r);
 	free(reason);

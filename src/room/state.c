@@ -26,7 +26,8 @@ void state_kernel(struct room *room, enum kernel_status status, const char *phas
 	state_put_str(room->state_doc, kernel, "name", type ? type : "", &changed);
 	state_put_str(room->state_doc, kernel, "language", type ? type : "", &changed);
 	state_put_str(room->state_doc, kernel, "env_source", source ? source : "", &changed);
-	state_put_str(room->state_doc, kernel, "starting_phase", status == KERNEL_STARTING && phase ? phase : "", &changed);
+	state_put_str(room->state_doc, kernel, "starting_phase", status == KERNEL_STARTING && phase ? phase : "",
+		      &changed);
 	finish(room, changed);
 }
 
