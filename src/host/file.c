@@ -167,7 +167,7 @@ int host_path_access(struct host *h, const char *path, int mode)
 
 /* ---- directories ---- */
 
-static int dir_make_one(struct host *h, const char *path, unsigned mode)
+int host_dir_make_one(struct host *h, const char *path, unsigned mode)
 {
 	struct host_file_info info;
 	int err = h->file->mkdir(h->file_self, path, mode);
@@ -180,6 +180,20 @@ static int dir_make_one(struct host *h, const char *path, unsigned mode)
 	return err;
 }
 
+/* What is put into a new directory is only as durable as the directory. */
+static int dir_make_durable(struct host *h, const char *path, unsigned mode)
+{
+	int err;
+
+	if (host_path_exists(h, path))
+		return host_dir_make_one(h, path, mode);
+	err = host_dir_make_one(h, path, mode);
+	if (err == 0)
+		err = host_dir_sync_of(h, path);
+	/* A parent that may be written but not read cannot be synced. */
+	return err == -EACCES && host_path_exists(h, path) ? 0 : err;
+}
+
 int host_dir_make(struct host *h, const char *path, unsigned mode)
 {
 	char *copy = xstrdup(path);
@@ -188,12 +202,12 @@ int host_dir_make(struct host *h, const char *path, unsigned mode)
 
 	while (n > 1 && copy[n - 1] == '/')
 		copy[--n] = '\0';
-	err = dir_make_one(h, copy, mode);
+	err = dir_make_durable(h, copy, mode);
 	for (size_t i = 1; err == -ENOENT && i <= n; i++) {
 		if (copy[i] != '/' && copy[i] != '\0')
 			continue;
 		copy[i] = '\0';
-		err = dir_make_one(h, copy, mode);
+		err = dir_make_durable(h, copy, mode);
 		if (i < n) {
 			copy[i] = '/';
 			/* Go on to the next component; a failure here shows there, too. */

@@ -56,8 +56,11 @@ int host_path_chmod(struct host *h, const char *path, unsigned mode);
 /* As access(2), mode of R_OK, W_OK, X_OK. */
 int host_path_access(struct host *h, const char *path, int mode);
 
-/* mkdir -p; new directories get mode. Fine when it is there already. */
+/* mkdir -p; new directories get mode, and are durable on return. Fine when it is
+ * there already. */
 int host_dir_make(struct host *h, const char *path, unsigned mode);
+/* One directory whose parent is there, without any sync. Fine when it is there already. */
+int host_dir_make_one(struct host *h, const char *path, unsigned mode);
 int host_dir_remove(struct host *h, const char *path); /* rmdir */
 /* Makes renames and removals in the directory durable. */
 int host_dir_sync(struct host *h, const char *path);

@@ -80,7 +80,7 @@ static int write_file(struct blob_store *s, const char *path, const void *p, siz
 	temp = xasprintf("%s/.tmp.%s", dir, uuid);
 	err = host_file_open(s->host, temp, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd);
 	if (err == -ENOENT) {
-		err = host_dir_make(s->host, dir, 0755);
+		err = host_dir_make_one(s->host, dir, 0755);
 		if (err == 0)
 			err = host_file_open(s->host, temp, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd);
 	}
