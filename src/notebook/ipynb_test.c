@@ -316,7 +316,8 @@ static char *id_of(struct ipynb_version *v, const char *source)
 static void test_ids_below_45(void **state)
 {
 #define OLD(cells) "{\"cells\":[" cells "],\"metadata\":{},\"nbformat\":4,\"nbformat_minor\":4}"
-#define CODE(source) "{\"cell_type\":\"code\",\"metadata\":{},\"outputs\":[],\"execution_count\":null,\"source\":\"" source "\"}"
+#define CODE(source)                                                                                                   \
+	"{\"cell_type\":\"code\",\"metadata\":{},\"outputs\":[],\"execution_count\":null,\"source\":\"" source "\"}"
 	struct ipynb_version *v = test_read(OLD(CODE("a") "," CODE("b") "," CODE("b") "," CODE("c"))), *w;
 	struct ipynb_version *same = test_read(OLD(CODE("a") "," CODE("b") "," CODE("b") "," CODE("c")));
 	static const char edited[] = OLD(CODE("b") "," CODE("new") "," CODE("b") "," CODE("cc") "," CODE("a"));

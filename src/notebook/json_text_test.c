@@ -75,7 +75,8 @@ static void test_depth(void **state)
 
 static void test_access(void **state)
 {
-	struct json_tree t = tree("{\"a\": 1, \"b\": [true, \"x\\u00e9\\ud800\\ud83d\\ude00\\n\"], \"a\": -7, \"\\u0061b\": 2.0}");
+	struct json_tree t = tree("{\"a\": 1, "
+				  "\"b\": [true, \"x\\u00e9\\ud800\\ud83d\\ude00\\n\"], \"a\": -7, \"\\u0061b\": 2.0}");
 	uint32_t list, node;
 	int64_t i;
 	uint64_t u;

@@ -240,8 +240,8 @@ static void test_type_and_metadata(void **state)
 }
 
 #define RUN(source, count, output)                                                                                     \
-	"{\"cells\":[{\"cell_type\":\"code\",\"id\":\"a\",\"metadata\":{},\"source\":\"" source "\",\"outputs\":[" output       \
-	"],\"execution_count\":" count "}],\"metadata\":{},\"nbformat\":4,\"nbformat_minor\":5}"
+	"{\"cells\":[{\"cell_type\":\"code\",\"id\":\"a\",\"metadata\":{},\"source\":\"" source                            \
+	"\",\"outputs\":[" output "],\"execution_count\":" count "}],\"metadata\":{},\"nbformat\":4,\"nbformat_minor\":5}"
 #define OUT(text) "{\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"" text "\"}"
 
 static void test_outputs(void **state)

@@ -235,7 +235,8 @@ static void test_repair(void **state)
 	(void)state;
 	assert_int_equal(metadata_set_value(nb, "kernelspec", "{\"name\":\"n\",\"display_name\":\"d\",\"env\":{\"A\":\"1\"}}"),
 			 0);
-	assert_int_equal(metadata_set_value(nb, "runt", "{\"schema_version\":\"1\",\"uv\":{\"dependencies\":[],\"index\":\"i\"}}"),
+	assert_int_equal(metadata_set_value(nb, "runt",
+					    "{\"schema_version\":\"1\",\"uv\":{\"dependencies\":[],\"index\":\"i\"}}"),
 			 0);
 	assert_int_equal(metadata_repair(nb, &changed), 0);
 	assert_false(changed);

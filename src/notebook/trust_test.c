@@ -1,3 +1,9 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "host/file.h"
+#include "host/uv.h"
 #include "notebook/test_support.h"
 #include "notebook/trust.h"
 
@@ -97,12 +103,41 @@ static void test_forms(void **state)
 	}
 }
 
+static void test_key_file(void **state)
+{
+	char dir[] = "/tmp/trust-XXXXXX", *sub, *path;
+	uint8_t got[TRUST_KEY_BYTES];
+	struct host *h;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(host_uv_new(&h), 0);
+	sub = path_join(dir, "runt");
+	path = path_join(sub, "trust-key");
+	assert_int_equal(trust_key_load(h, path, NULL, got), -ENOENT);
+	assert_int_equal(trust_key_load(h, path, key, got), 0);
+	assert_memory_equal(got, key, sizeof key);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	memset(got, 0, sizeof got);
+	assert_int_equal(trust_key_load(h, path, NULL, got), 0);
+	assert_memory_equal(got, key, sizeof key);
+	assert_int_equal(truncate(path, 5), 0);
+	assert_int_equal(trust_key_load(h, path, key, got), -EINVAL);
+	assert_int_equal(host_dir_remove_tree(h, dir), 0);
+	free(sub);
+	free(path);
+	host_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_statuses),
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_key_file),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
