@@ -29,9 +29,10 @@ static bool file_is_ours(struct host *h, const struct journal_job *job)
 static int run_append(struct host *h, struct journal_job *job, const char *path)
 {
 	struct host_file_info info;
+	bool opened = job->fd < 0;
 	int err = 0;
 
-	if (job->fd < 0)
+	if (opened)
 		err = host_file_open(h, path, O_WRONLY, 0, &job->fd);
 	if (err == -ENOENT || (err == 0 && !file_is_ours(h, job))) {
 		job->gone = true;
@@ -41,6 +42,10 @@ static int run_append(struct host *h, struct journal_job *job, const char *path)
 		err = host_file_pwrite(h, job->fd, job->bytes.p, job->bytes.n, job->offset);
 	if (err == 0)
 		err = host_file_datasync(h, job->fd);
+	/* A former process may have been killed between the rename that made this
+	 * file and the sync of its directory. */
+	if (err == 0 && opened)
+		err = host_dir_sync_of(h, path);
 	/* Bytes synced into a file nobody can find are not durable. */
 	if (err == 0 && (host_file_fstat(h, job->fd, &info) < 0 || info.nlink == 0)) {
 		job->gone = true;
@@ -86,6 +91,9 @@ static int run_document(struct host *h, struct journal_job *job, const struct jo
 		err = sidecar_write(h, files->sidecar, &job->sidecar);
 	if (err == 0 && job->place == PLACE_PRIMARY)
 		drop_fallback(h, job);
+	/* Ready for appending; without it the next append opens the file itself. */
+	if (err == 0 && host_file_open(h, files->data, O_WRONLY, 0, &job->fd) < 0)
+		job->fd = -1;
 	return err;
 }
 
