@@ -502,6 +502,12 @@ static int slot_of_index(struct am_edit *e, size_t index, struct slot *ret)
 	return rc;
 }
 
+/* A counter is what its increments made of it. */
+static bool counter_equals(const struct am_edit *e, uint32_t s, int64_t v)
+{
+	return am_span_is_counter(&e->ops->span.p[s]) && am_counter_at(e->doc, e->clock, s) == v;
+}
+
 static int put_scalar(struct am_edit *e, struct slot *t, const am_value *v)
 {
 	struct am_scalar s;
@@ -509,7 +515,9 @@ static int put_scalar(struct am_edit *e, struct slot *t, const am_value *v)
 
 	if (rc)
 		return rc;
-	if (t->s != AM_NONE && value_equals(e->ops, t->s, t->k, &s)) {
+	bool same = t->s != AM_NONE && (v->type == AM_COUNTER ? counter_equals(e, t->s, v->i)
+							      : value_equals(e->ops, t->s, t->k, &s));
+	if (same) {
 		/* Already there: only the losers of a conflict go. */
 		rc = slot_refs(e, t, false);
 		if (rc || t->op.n_refs == 0)
