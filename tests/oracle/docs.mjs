@@ -4,6 +4,7 @@ import { inflated } from './codec.mjs'
 import { CError, fromBase64, toBase64 } from './driver.mjs'
 import { generate } from './generate.mjs'
 import { isPanic } from './npm_peer.mjs'
+import { applyPatches, readTable, tableOf } from './patches.mjs'
 import { Random } from './random.mjs'
 import { hexToF64, plainOfTyped } from './values.mjs'
 
@@ -144,14 +145,37 @@ async function checkFile(c, neu, ref, r) {
   same('saved again, columns inflated', ref.plain, toBase64(inflated(fromBase64(await c.call({ op: 'save', doc: 'x', flags: 0 })))))
   await c.call({ op: 'load', doc: 'y', data: ref.plain })
   same('heads of the plain file', ref.heads, await c.call({ op: 'heads', doc: 'y' }))
-  for (const h of ref.views) {
-    same(`values as of ${h.heads}`, h.dump, await cRead(c, 'x', h.heads))
-  }
+  for (const h of ref.views) await checkView(c, h)
+  await checkPatches(c, [{ heads: [], dump: { id: '_root', map: [] } }, ...ref.views, ref], r)
   for (const q of ref.cursors) {
     same(`cursor ${q.index} ${q.move}`, q.cursor, await c.call({ op: 'cursor', doc: 'x', obj: q.obj, index: q.index, move: q.move, heads: q.heads }))
     same(`position of cursor ${q.cursor}`, q.now, await c.call({ op: 'cursor_position', doc: 'x', obj: q.obj, cursor: q.cursor }))
   }
   await checkChanges(c, neu, ref, r)
+}
+
+// An older state: seen, forked from, and what came after it.
+async function checkView(c, h) {
+  same(`values as of ${h.heads}`, h.dump, await cRead(c, 'x', h.heads))
+  same(`changes after ${h.heads}`, h.after, await c.call({ op: 'save_after', doc: 'x', heads: h.heads }))
+  await c.call({ op: 'fork', doc: 'y', from: 'x', heads: h.heads })
+  same(`heads of a fork at ${h.heads}`, h.heads, await c.call({ op: 'heads', doc: 'y' }))
+  same(`values of a fork at ${h.heads}`, h.dump, await cRead(c, 'y'))
+}
+
+// Patches from one state to another, either way, applied.
+async function checkPatches(c, states, r) {
+  for (let i = 0; i < 4; i++) {
+    const [a, b] = [r.pick(states), r.pick(states)]
+    const patches = await c.call({ op: 'diff', doc: 'x', before: a.heads, after: b.heads })
+    const table = tableOf(a.dump)
+    try {
+      applyPatches(table, patches)
+    } catch (e) {
+      throw new Difference(`patches that do not apply: ${e.message}`, 'good patches', { from: a.heads, to: b.heads, patches })
+    }
+    same(`state after patches from ${a.heads} to ${b.heads}`, readTable(tableOf(b.dump)), readTable(table))
+  }
 }
 
 // The same history, change by change, in order and out of order.
@@ -231,7 +255,7 @@ function reference(neu, commits, r) {
   for (let i = 0; i < 3 && commits.length; i++) {
     const heads = [r.pick(commits)]
     try {
-      ref.views.push({ heads, dump: npmDump(q('dump', { heads })) })
+      ref.views.push({ heads, dump: npmDump(q('dump', { heads })), after: q('save_after', { heads }) })
     } catch (e) {
       if (isPanic(e)) throw new OraclePanic(`new: ${e.message}`)
     }

@@ -16,11 +16,12 @@ const messages = [undefined, undefined, '', 'fix', 'wörk\u0000', 'a longer mess
 // What a program may contain. `parity`: every operation is promised to be the
 // same in all implementations (no marks, blocks or update_text).
 export function flavourOf(r) {
-  const name = r.weighted([[6, 'parity'], [4, 'rich'], [2, 'counters']])
+  const name = r.weighted([[6, 'parity'], [4, 'rich'], [2, 'counters'], [1, 'isolate']])
   return {
     name,
     parity: name !== 'rich',
-    forOld: name !== 'counters',
+    forOld: name !== 'counters' && name !== 'isolate',
+    isolate: name === 'isolate',
     marks: name === 'rich',
     blocks: name === 'rich' && r.chance(0.5),
     update: name === 'rich' && r.chance(0.5),
@@ -69,6 +70,7 @@ class Generator {
     this.guarded = new Set() // lists that hold counters: last element stays
     this.inDoc = new Map() // document -> Set of handles
     this.commits = []
+    this.history = new Map() // document -> hashes of its own changes
     this.n = 0
   }
 
@@ -125,7 +127,20 @@ class Generator {
     const m = r.pick(messages)
     if (m !== undefined) req.message = m
     const res = this.do(req)
-    if (res.ok) this.commits.push(res.ok)
+    if (!res.ok) return
+    this.commits.push(res.ok)
+    if (!this.history.has(doc)) this.history.set(doc, [])
+    this.history.get(doc).push(res.ok)
+  }
+
+  // Edits as of one of the document's own earlier changes. Objects newer than
+  // that are refused by the newest release and corrupt the old one (13.1).
+  isolated(doc) {
+    const own = this.history.get(doc)
+    if (!own) return
+    this.do({ op: 'begin', doc, heads: [this.r.pick(own)] })
+    for (let i = this.r.between(1, 4); i > 0; i--) this.edit(doc)
+    this.commit(doc)
   }
 
   merge(doc, from) {
@@ -290,7 +305,7 @@ class Generator {
   step() {
     const r = this.r
     const doc = r.pick(this.docs)
-    const what = r.weighted([[8, 'edit'], [3, 'merge'], [1, 'fork'], [1, 'empty'], [1, 'rollback']])
+    const what = r.weighted([[8, 'edit'], [3, 'merge'], [1, 'fork'], [1, 'empty'], [1, 'rollback'], [this.flavour.isolate ? 3 : 0, 'isolated']])
     if (what === 'merge') {
       const from = r.pick(this.docs)
       if (from !== doc) this.merge(doc, from)
@@ -299,6 +314,8 @@ class Generator {
     } else if (what === 'empty') {
       const res = this.do({ op: 'empty_change', doc, time: r.between(0, 9), message: r.pick(['merge', undefined]) })
       if (res.ok) this.commits.push(res.ok)
+    } else if (what === 'isolated') {
+      this.isolated(doc)
     } else if (what === 'rollback') {
       const known = new Set(this.inDoc.get(doc))
       for (let i = r.between(1, 4); i > 0; i--) this.edit(doc)

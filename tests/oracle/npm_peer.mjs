@@ -166,6 +166,9 @@ export class NpmPeer {
       const d = this.doc(r.doc)
       return toBase64(r.flags & 1 ? d.saveNoCompress() : d.save())
     },
+    save_after(r) {
+      return toBase64(this.doc(r.doc).saveSince(r.heads))
+    },
     changes(r) {
       return this.doc(r.doc).getChanges([]).map(toBase64)
     },

@@ -1,5 +1,5 @@
-// node run.mjs PART: differential tests of build/automerge (AUTOMERGE_BIN) against
-// the npm releases. SEED=text repeats a run, SEEDS=n sets how many; the last line
+// node run.mjs PART [TOOL]: differential tests of the automerge tool (AUTOMERGE_BIN
+// goes before TOOL) against the npm releases. SEED=text repeats a run, SEEDS=n sets how many; the last line
 // is `oracle: N passed, N failed`.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ const FAILURES_SHOWN = 5
 const SKIPS_MAX = 0.2
 
 const name = process.argv[2]
+process.env.AUTOMERGE_BIN ??= process.argv[3]
 const base = process.env.SEED ?? String(Date.now())
 const long = process.env.RUNTIMED_TEST_LONG ? 20 : 1
 const wanted = Number(process.env.SEEDS ?? counts[name] * long)
@@ -52,7 +53,7 @@ async function seeds() {
 }
 
 async function main() {
-  if (!process.env.AUTOMERGE_BIN) throw new Error('AUTOMERGE_BIN must name the automerge tool')
+  if (!process.env.AUTOMERGE_BIN || process.env.AUTOMERGE_BIN === 'undefined') throw new Error('AUTOMERGE_BIN must name the automerge tool')
   const versions = await ensureInstalled()
   if (!versions.old || !versions.new) throw new Error('the npm releases could not be installed')
   console.log(`${name}: seeds from ${base}; npm ${versions.old} and ${versions.new}; ${process.env.AUTOMERGE_BIN}`)
