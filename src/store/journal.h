@@ -16,6 +16,8 @@
  *    further entries follow there; the primary is tried again after 1, 2, 4 ..
  *    30 s and taken back by itself. When both fail nothing is reported synced:
  *    acknowledgements wait (design.md 7.11).
+ *  - What journal_load hands out without `rewrite` is durable; with it, once the
+ *    first document is synced.
  *  - journal_load reads both places, cuts torn tails (kept as `<file>.torn`)
  *    and hands out the concatenation of what is good; chunks may repeat, which
  *    loading Automerge tolerates.

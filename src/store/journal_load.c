@@ -144,6 +144,19 @@ static int cut_tail(struct host *h, const char *path, const uint8_t *p, size_t n
 	return err;
 }
 
+/* A killed daemon may have left bytes that were read here but not synced; they
+ * will be acknowledged like all others. */
+static int make_durable(struct host *h, const char *path)
+{
+	int fd, err = host_file_open(h, path, O_RDONLY, 0, &fd);
+
+	if (err < 0)
+		return err;
+	err = host_file_sync(h, fd);
+	host_file_close(h, fd);
+	return err < 0 ? err : host_dir_sync_of(h, path);
+}
+
 /* One place's file into ret; absence is fine. */
 static int load_file(struct host *h, const char *path, struct journal_content *ret)
 {
@@ -168,6 +181,8 @@ static int load_file(struct host *h, const char *path, struct journal_content *r
 	}
 	ret->bytes.n = start + good;
 	ret->existed |= good > 0;
+	if (good > 0 && make_durable(h, path) < 0)
+		ret->rewrite = true;
 	return 0;
 }
 
