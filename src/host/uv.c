@@ -182,7 +182,7 @@ static void uv_host_free(struct host *h)
 	if (uv_loop_close(&u->loop) < 0)
 		log_warn("host", "the loop could not be closed");
 	host_core_fini(h);
-	VEC_FREE(&u->children);
+	uv_children_free(u);
 	free(u->read_buffer);
 	free(u);
 }

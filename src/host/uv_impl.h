@@ -55,6 +55,7 @@ int uv_host_stream_peer(const struct host_stream *s, struct host_peer_cred *ret)
 int uv_host_spawn(struct host *h, const struct host_spawn *spec, struct host_process **ret);
 int uv_host_process_signal(struct host_process *p, int sig, bool group);
 void uv_host_process_close(struct host_process *p);
+void uv_children_free(struct host_uv *u);
 int uv_host_pid_start_time(struct host *h, pid_t pid, uint64_t *ret);
 int uv_host_pgid_signal(struct host *h, pid_t pgid, uint64_t start_time, int sig);
 

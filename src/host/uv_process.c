@@ -456,6 +456,14 @@ void uv_host_process_close(struct host_process *p)
 		free(c);
 }
 
+/* The host's end: children that outlive it are not waited for. */
+void uv_children_free(struct host_uv *u)
+{
+	for (size_t i = 0; i < u->children.n; i++)
+		free(u->children.p[i]);
+	VEC_FREE(&u->children);
+}
+
 /* ---- /proc ---- */
 
 struct proc_stat {

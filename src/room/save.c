@@ -119,6 +119,7 @@ static void promote(struct save *save, struct room *room, const struct export_re
 	struct registry *reg = save->svc->registry;
 	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
 	enum admission a = l && l->rid == save->occupant ? room_admission(room, l, true) : ADMIT_FREE;
+	char hex[SHA256_HEX_BYTES];
 	if (a != ADMIT_FREE) {
 		/* What was decided before the write stands; work done since is kept by the fold. */
 		enum fold_kind kind = a == ADMIT_ABSORB ? FOLD_ABSORB
@@ -131,7 +132,8 @@ static void promote(struct save *save, struct room *room, const struct export_re
 	registry_promote(reg, room, save->target, &r->info);
 	if (room->journal)
 		journal_rename(room->journal, room->path, NULL, NULL);
-	alias_finish(save->svc->aliases, room->uuid, room->path, NULL, NULL, NULL);
+	hex_encode(hex, r->sha256, SHA256_BYTES);
+	alias_finish(save->svc->aliases, room->uuid, room->path, hex, NULL, NULL);
 	autosave_rebase(room, r->sha256, r->heads, r->n_heads, true);
 	ipynb_export_rebase(room->exporter, r->version, true);
 	size_t n;
