@@ -655,6 +655,23 @@ int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx)
 
 /* ---- changes out ---- */
 
+uint32_t am_ops_first_from(const am_doc *doc, uint32_t actor, uint32_t from)
+{
+	const struct am_ops *ops = doc->ops;
+	uint32_t best = 0, ctr, s, k;
+
+	if (actor >= ops->actor.n || from == 0)
+		return 0;
+	if (am_ops_find(ops, (am_id){from, actor}, &k) != AM_NONE ||
+	    am_ops_find_del(ops, (am_id){from, actor}, &k) != AM_NONE)
+		return from;
+	if (am_index_above(ops, ops->actor.p[actor].rows, from, &ctr, &s))
+		best = ctr;
+	if (am_index_above(ops, ops->actor.p[actor].dels, from, &ctr, &s) && (!best || ctr < best))
+		best = ctr;
+	return best;
+}
+
 /* Predecessors of id, found downwards from the highest one. */
 static int collect_preds(am_doc *doc, am_change *out, am_id id, uint32_t s, uint32_t k, bool many, am_op *op)
 {

@@ -136,6 +136,14 @@ const uint8_t *am_actor_bytes(const am_doc *doc, uint32_t actor, size_t *ret_n)
 
 /* ---- history ---- */
 
+/* What asks for hashes other than the heads needs all of them. */
+static int history(am_doc *doc)
+{
+	int rc = am_tx_flush(doc);
+
+	return rc ? rc : am_graph_complete(doc, &doc->graph);
+}
+
 const am_hash *am_heads(am_doc *doc, size_t *ret_n)
 {
 	static const am_hash none;
@@ -161,15 +169,14 @@ size_t am_op_count(am_doc *doc)
 
 bool am_has_change(am_doc *doc, const am_hash *hash)
 {
-	(void)am_tx_flush(doc);
-	return am_graph_find(&doc->graph, hash) != AM_NONE;
+	return history(doc) == AM_OK && am_graph_find(&doc->graph, hash) != AM_NONE;
 }
 
 bool am_covers(am_doc *doc, const am_hash *of, size_t n_of, const am_hash *a, size_t n_a)
 {
 	am_rows out = {0};
 	size_t lo, hi, mid;
-	bool ok = am_tx_flush(doc) == AM_OK;
+	bool ok = history(doc) == AM_OK;
 	uint32_t row;
 
 	for (size_t i = 0; i < n_of && ok; i++)
@@ -201,7 +208,7 @@ int am_missing_deps(am_doc *doc, const am_hash *heads, size_t n, am_hash **ret, 
 {
 	am_hash *list;
 	size_t k = 0;
-	int rc = am_tx_flush(doc);
+	int rc = history(doc);
 
 	if (rc)
 		return rc;
@@ -246,7 +253,7 @@ int am_change_at(am_doc *doc, size_t i, am_change_info *ret)
 	const am_hash *deps;
 	const struct am_row *r;
 	struct am_bytes message, extra;
-	int rc = am_tx_flush(doc);
+	int rc = history(doc);
 
 	if (rc)
 		return rc;
@@ -268,7 +275,7 @@ int am_change_at(am_doc *doc, size_t i, am_change_info *ret)
 
 int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i)
 {
-	int rc = am_tx_flush(doc);
+	int rc = history(doc);
 	uint32_t row;
 
 	if (rc)
@@ -303,9 +310,12 @@ static int local_deps(am_doc *doc, am_change *c)
 	size_t n = c->deps ? c->n_deps : g->heads.n;
 	uint32_t own = am_graph_by_seq(g, c->actor, c->seq - 1);
 	am_hash *deps = am_arena_array(&c->arena, n + 1, sizeof *deps);
+	int rc;
 
 	if (!deps)
 		return AM_E_NOMEM;
+	if (own != AM_NONE && am_hash_is_zero(&g->hash.p[own]) && (rc = am_graph_complete(doc, g)))
+		return rc;
 	if (n)
 		memcpy(deps, base, n * sizeof *deps);
 	if (own != AM_NONE)
@@ -367,6 +377,7 @@ static int copy_graph(const am_allocator *a, struct am_graph *to, const struct a
 	    am_vec_reserve(a, &to->actor, from->actor.n))
 		return AM_E_NOMEM;
 	to->n_slots = slots;
+	to->unhashed = from->unhashed;
 	for (; to->actor.n < from->actor.n; to->actor.n++) {
 		const struct am_seqs *s = &from->actor.p[to->actor.n];
 		struct am_seqs *d = &to->actor.p[to->actor.n];
@@ -446,7 +457,7 @@ int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret)
 	am_rows of = {0}, rows = {0};
 	am_doc *copy = NULL;
 	uint32_t row;
-	int rc = am_tx_flush(doc);
+	int rc = history(doc);
 
 	for (size_t i = 0; i < n && rc == AM_OK; i++) {
 		row = am_graph_find(&doc->graph, &heads[i]);
@@ -499,9 +510,9 @@ int am_merge(am_doc *dst, am_doc *src)
 {
 	struct am_graph *g = &src->graph;
 	am_rows rows = {0};
-	int rc = am_tx_flush(dst);
+	int rc = history(dst);
 
-	if (rc || (rc = am_tx_flush(src)))
+	if (rc || (rc = history(src)))
 		return rc;
 	for (size_t i = 0; i < g->heads.n && rc == AM_OK; i++)
 		rc = merge_visit(dst, src, g->head_rows.p[i], &rows);

@@ -75,17 +75,21 @@ static int inflate_columns(struct am_docfile *f, struct am_scratch *s, struct am
 	return AM_OK;
 }
 
-static int read_heads_index(struct am_in *in, size_t n)
+static int read_heads_index(struct am_docfile *f, struct am_in *in)
 {
-	uint64_t unused;
+	uint64_t row;
 	int rc;
 
 	if (in->p == in->end)
 		return AM_OK; /* old files have none */
-	for (size_t i = 0; i < n; i++) {
-		rc = am_in_uleb(in, &unused);
+	f->head_rows = am_arena_array(&f->arena, f->n_heads, sizeof *f->head_rows);
+	if (!f->head_rows)
+		return AM_E_NOMEM;
+	for (size_t i = 0; i < f->n_heads; i++) {
+		rc = am_in_uleb(in, &row);
 		if (rc)
 			return rc;
+		f->head_rows[i] = row < AM_NONE ? (uint32_t)row : AM_NONE;
 	}
 	return in->p == in->end ? AM_OK : AM_E_FORMAT;
 }
@@ -98,7 +102,7 @@ static int read_columns(struct am_docfile *f, struct am_scratch *s, const struct
 
 	if ((rc = am_columns_parse(&in, &f->change_cols)) || (rc = am_columns_parse(&in, &f->op_cols)) ||
 	    (rc = am_columns_data(&in, &f->change_cols)) || (rc = am_columns_data(&in, &f->op_cols)) ||
-	    (rc = read_heads_index(&in, f->n_heads)))
+	    (rc = read_heads_index(f, &in)))
 		return rc;
 	rc = inflate_columns(f, s, &f->change_cols, &budget);
 	return rc ? rc : inflate_columns(f, s, &f->op_cols, &budget);
@@ -633,23 +637,69 @@ static int load_rows(am_doc *doc, const struct am_docfile *f)
 	return rc ? rc : am_ops_load_end(doc);
 }
 
+static int load_verified(am_doc *doc, struct am_docfile *f)
+{
+	int rc;
+
+	if ((rc = am_docfile_changes(f)) || (rc = load_changes(doc, f)))
+		return rc;
+	if (!heads_equal(doc, f))
+		return AM_E_HEADS;
+	return load_rows(doc, f);
+}
+
+/* The change rows without hashes; first operations are looked up in the
+ * operation set, which is loaded already. */
+static int trust_changes(am_doc *doc, const struct am_docfile *f)
+{
+	uint32_t first, past;
+	am_change c;
+	int rc = AM_OK;
+
+	am_change_init(&c, &doc->a);
+	for (size_t i = 0; i < f->changes.n && rc == AM_OK; i++) {
+		const struct am_doc_change *x = &f->changes.p[i];
+		uint32_t before = am_graph_by_seq(&doc->graph, x->actor, x->seq - 1);
+
+		past = before == AM_NONE ? 0 : am_row_max_op(&doc->graph.row.p[before]);
+		first = am_ops_first_from(doc, x->actor, past + 1);
+		c.start_op = first && first <= x->max_op ? first : x->max_op + 1;
+		c.op_count = x->max_op + 1 - c.start_op;
+		c.actor = x->actor;
+		c.seq = x->seq;
+		c.time = x->time;
+		c.message = x->message.p;
+		c.message_n = x->message.n;
+		c.extra = x->extra.p;
+		c.extra_n = x->extra.n;
+		c.n_deps = x->n_deps;
+		rc = am_graph_add_trusted(doc, &c, x->n_deps ? f->deps.p + x->deps : NULL);
+	}
+	am_change_fini(&c);
+	return rc;
+}
+
+static int load_trusted(am_doc *doc, struct am_docfile *f)
+{
+	int rc;
+
+	if ((rc = load_rows(doc, f)) || (rc = trust_changes(doc, f)))
+		return rc;
+	return am_graph_trust_heads(doc, f->heads, f->head_rows, f->n_heads);
+}
+
 int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags)
 {
 	struct am_limits lim = {doc->opts.max_inflate, doc->opts.max_ops};
+	bool strict = (flags & AM_LOAD_STRICT) != 0;
 	struct am_docfile f;
 	int rc = am_docfile_open(&doc->a, ch, &f);
 
 	if (rc)
 		return rc;
-	if ((rc = am_docfile_decode(&f, doc->scratch, &doc->actors, &lim, (flags & AM_LOAD_STRICT) != 0)) ||
-	    (rc = am_docfile_changes(&f)) || (rc = load_changes(doc, &f)))
-		goto out;
-	if (!heads_equal(doc, &f)) {
-		rc = AM_E_HEADS;
-		goto out;
-	}
-	rc = load_rows(doc, &f);
-out:
+	rc = am_docfile_decode(&f, doc->scratch, &doc->actors, &lim, strict);
+	if (rc == AM_OK)
+		rc = flags & AM_LOAD_UNVERIFIED && f.head_rows ? load_trusted(doc, &f) : load_verified(doc, &f);
 	am_docfile_close(&f);
 	am_scratch_trim(doc->scratch);
 	return rc;

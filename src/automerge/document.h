@@ -24,6 +24,7 @@ struct am_docfile {
 	size_t n_actors;
 	const am_hash *heads;
 	size_t n_heads;
+	uint32_t *head_rows;         /* the heads index; NULL when absent */
 	struct am_in rest;           /* behind the heads */
 	struct am_columns change_cols, op_cols;
 	AM_VEC(struct am_doc_change) changes;

@@ -48,6 +48,13 @@ bool am_hash_in(const am_hash *sorted, size_t n, const am_hash *h)
 	return i < n && am_hash_cmp(&sorted[i], h) == 0;
 }
 
+bool am_hash_is_zero(const am_hash *h)
+{
+	static const am_hash zero;
+
+	return memcmp(h, &zero, sizeof zero) == 0;
+}
+
 /* ---- hash index ---- */
 
 static size_t slot_of(const struct am_graph *g, const am_hash *h)
@@ -70,7 +77,7 @@ uint32_t am_graph_find(const struct am_graph *g, const am_hash *h)
 	return AM_NONE;
 }
 
-static void slot_add(struct am_graph *g, uint32_t row)
+void am_graph_index(struct am_graph *g, uint32_t row)
 {
 	size_t i = slot_of(g, &g->hash.p[row]);
 
@@ -85,7 +92,8 @@ static void slots_refill(struct am_graph *g)
 		return;
 	memset(g->slot, 0xff, g->n_slots * sizeof *g->slot);
 	for (size_t i = 0; i < g->row.n; i++)
-		slot_add(g, (uint32_t)i);
+		if (i >= g->unhashed || !am_hash_is_zero(&g->hash.p[i]))
+			am_graph_index(g, (uint32_t)i);
 }
 
 static int slots_reserve(struct am_graph *g, const am_allocator *a)
@@ -223,12 +231,12 @@ static uint32_t add_bytes(struct am_graph *g, const uint8_t *p, size_t n)
 	return at;
 }
 
-static uint32_t add_more(struct am_graph *g, const am_change *c)
+static uint32_t add_more(struct am_graph *g, const am_change *c, const uint32_t *deps)
 {
 	struct am_row_more m = {.time = c->time, .deps_off = (uint32_t)g->deps.n, .n_deps = (uint32_t)c->n_deps};
 
 	for (size_t i = 0; i < c->n_deps; i++)
-		g->deps.p[g->deps.n++] = am_graph_find(g, &c->deps[i]);
+		g->deps.p[g->deps.n++] = deps ? deps[i] : am_graph_find(g, &c->deps[i]);
 	m.message_n = (uint32_t)c->message_n;
 	m.message_off = add_bytes(g, c->message, c->message_n);
 	m.extra_n = (uint32_t)c->extra_n;
@@ -259,7 +267,8 @@ static void add_head(struct am_graph *g, const am_hash *h, uint32_t row)
 	g->head_rows.n = ++g->heads.n;
 }
 
-void am_graph_add(am_doc *doc, const am_change *c)
+/* deps: rows of the dependencies, NULL = look them up. */
+uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps)
 {
 	struct am_graph *g = &doc->graph;
 	struct am_seqs *seqs = &g->actor.p[c->actor];
@@ -268,24 +277,32 @@ void am_graph_add(am_doc *doc, const am_change *c)
 			   .op_count = c->op_count, .dep = AM_NONE, .more = AM_NONE};
 
 	if (needs_more(c)) {
-		r.more = add_more(g, c);
+		r.more = add_more(g, c, deps);
 	} else {
 		r.time = (uint32_t)c->time;
 		if (c->n_deps)
-			r.dep = am_graph_find(g, &c->deps[0]);
+			r.dep = deps ? deps[0] : am_graph_find(g, &c->deps[0]);
 	}
-	for (size_t i = 0; i < c->n_deps; i++)
-		drop_head(g, &c->deps[i]);
-	add_head(g, &c->hash, row);
 	g->hash.p[row] = c->hash;
 	g->hash.n++;
 	g->flag.p[row] = 0;
 	g->flag.n++;
 	g->row.p[row] = r;
 	g->row.n++;
-	slot_add(g, row);
 	seqs->p[seqs->n++] = row;
 	seqs->has_author |= am_change_author(c->extra, c->extra_n);
+	return row;
+}
+
+void am_graph_add(am_doc *doc, const am_change *c)
+{
+	struct am_graph *g = &doc->graph;
+	uint32_t row = am_graph_append(doc, c, NULL);
+
+	for (size_t i = 0; i < c->n_deps; i++)
+		drop_head(g, &c->deps[i]);
+	add_head(g, &c->hash, row);
+	am_graph_index(g, row);
 }
 
 /* ---- undo ---- */
@@ -466,8 +483,10 @@ int am_graph_since_hashes(am_doc *doc, const am_hash *have, size_t n, am_rows *r
 {
 	uint32_t few[16] = {0}, *rows = few, row;
 	size_t k = 0;
-	int rc;
+	int rc = n ? am_graph_complete(doc, &doc->graph) : AM_OK;
 
+	if (rc)
+		return rc;
 	if (n > 16) {
 		rows = am_mem_alloc(&doc->a, n * sizeof *rows);
 		if (!rows)
@@ -555,12 +574,12 @@ int am_graph_clock(am_doc *doc, const am_hash *heads, size_t n, am_clock *ret)
 {
 	am_rows out = {0};
 	am_clock c = {0};
-	int rc = AM_OK;
+	int rc = n && !are_heads(&doc->graph, heads, n) ? am_graph_complete(doc, &doc->graph) : AM_OK;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && rc == AM_OK; i++)
 		if (am_graph_find(&doc->graph, &heads[i]) == AM_NONE)
 			return AM_E_NOT_FOUND;
-	if (n && !are_heads(&doc->graph, heads, n))
+	if (rc == AM_OK && n && !are_heads(&doc->graph, heads, n))
 		rc = am_graph_since_hashes(doc, heads, n, &out);
 	if (rc == AM_OK)
 		rc = clock_alloc(doc, &c);
@@ -618,13 +637,17 @@ int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret)
 	const struct am_row *r = &doc->graph.row.p[row];
 	const struct am_cached *hit = cached(&doc->graph, row);
 	am_change c;
-	am_hash hash = doc->graph.hash.p[row];
+	am_hash hash;
 	int rc;
 
 	if (hit) {
 		*ret = (struct am_bytes){hit->p, hit->n};
 		return AM_OK;
 	}
+	rc = am_graph_complete(doc, &doc->graph);
+	if (rc)
+		return rc;
+	hash = doc->graph.hash.p[row];
 	am_change_init(&c, &doc->a);
 	rc = am_graph_header(doc, row, &c);
 	if (rc == AM_OK && r->op_count)

@@ -30,7 +30,8 @@ struct am_seqs {
 struct am_cached { uint8_t *p; uint32_t n; };
 
 struct am_graph {
-	AM_VEC(am_hash) hash;           /* by row */
+	AM_VEC(am_hash) hash;           /* by row; all zero while not known */
+	size_t unhashed;                /* rows below came from a file that was trusted: only heads have hashes */
 	AM_VEC(struct am_row) row;
 	AM_VEC(struct am_row_more) more;
 	AM_VEC(uint32_t) deps;
@@ -84,6 +85,23 @@ struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row);
  * nothing fails after operations were applied: reserve, then add. */
 int am_graph_reserve(am_doc *doc, const am_change *c);
 void am_graph_add(am_doc *doc, const am_change *c);
+/* Files that are trusted (graph_trust.c): rows in file order with their
+ * dependencies as rows, then the heads. Hashes of the others are computed when
+ * something asks for one. */
+int am_graph_add_trusted(am_doc *doc, const am_change *c, const uint32_t *deps);
+/* AM_E_HEADS unless these are exactly the rows nobody depends on. */
+int am_graph_trust_heads(am_doc *doc, const am_hash *heads, const uint32_t *rows, size_t n);
+/* Hashes of all rows; AM_OK at once when they are known. AM_E_HEADS: the file was not to be trusted. */
+int am_graph_complete_slow(am_doc *doc);
+static inline int am_graph_complete(am_doc *doc, const struct am_graph *g)
+{
+	return g->unhashed ? am_graph_complete_slow(doc) : AM_OK;
+}
+/* Adds hash.p[row] to the hash index; room must have been made. */
+void am_graph_index(struct am_graph *g, uint32_t row);
+/* Appends the row of a change (reserved before), heads and index untouched. */
+uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps);
+
 /* Undo of a refused batch: the rows added since the mark are forgotten; cannot fail. */
 struct am_graph_mark {
 	size_t rows, more, deps, bytes;
@@ -113,5 +131,6 @@ int am_hash_cmp(const void *a, const void *b); /* for qsort */
 /* Sorts and removes duplicates; returns the new length. */
 size_t am_hash_sort_unique(am_hash *h, size_t n);
 size_t am_hash_lower(const am_hash *sorted, size_t n, const am_hash *h); /* first not below h */
+bool am_hash_is_zero(const am_hash *h);
 bool am_hash_in(const am_hash *sorted, size_t n, const am_hash *h);
 #endif

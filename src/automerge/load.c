@@ -330,6 +330,8 @@ static int run_batch(am_doc *doc, struct am_in *in, bool first, enum am_broken b
 	struct batch b = {.doc = doc, .lim = {doc->opts.max_inflate, doc->opts.max_ops}};
 	int rc;
 
+	if (in->p < in->end && (rc = am_graph_complete(doc, &doc->graph)))
+		return rc;
 	b.mark = am_graph_mark(&doc->graph);
 	rc = read_chunks(&b, in, first, broken, flags, rep);
 	if (rc == AM_OK)

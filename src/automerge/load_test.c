@@ -111,6 +111,44 @@ static void test_save_load(void **state)
 	}
 }
 
+/* On trust: the same document, hashes when they are asked for. */
+static void test_unverified(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 400; seed < 420; seed++) {
+		am_doc *d = random_history(seed, 30), *e, *f;
+		struct rng r = {seed};
+		am_buf b = {0}, c = {0};
+		am_change_info info;
+
+		assert_int_equal(am_save(d, 0, &b), AM_OK);
+		assert_int_equal(am_load(b.p, b.n, NULL, AM_LOAD_UNVERIFIED, &e), AM_OK);
+		assert_same_doc(d, e);
+		assert_int_equal(am_save(e, 0, &c), AM_OK);
+		assert_int_equal(b.n, c.n);
+		assert_memory_equal(b.p, c.p, b.n);
+		assert_int_equal(am_fork(e, &f), AM_OK);
+		am_set_actor(e, "\x01", 1); /* has changes in the file, perhaps below the heads */
+		am_set_actor(f, "\x77", 1);
+		random_change(e, &r);
+		random_change(f, &r);
+		assert_int_equal(am_save_incremental(f, &c), AM_OK);
+		assert_int_equal(am_merge(e, f), AM_OK);
+		assert_int_equal(am_merge(d, e), AM_OK);
+		assert_same_doc(d, e);
+		am_free(e);
+		am_free(f);
+		/* A change that is no head is found too. */
+		assert_int_equal(am_load(b.p, b.n, NULL, AM_LOAD_UNVERIFIED, &e), AM_OK);
+		am_change_at(d, 0, &info);
+		assert_true(am_has_change(e, &info.hash));
+		am_free(e);
+		am_buf_free(&b);
+		am_buf_free(&c);
+		am_free(d);
+	}
+}
+
 static void test_save_incremental(void **state)
 {
 	am_doc *d = new_doc(NULL, 1), *e;
@@ -638,6 +676,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_order), cmocka_unit_test(test_save_load),
+		cmocka_unit_test(test_unverified),
 		cmocka_unit_test(test_save_incremental), cmocka_unit_test(test_fork_at), cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_orphan_limit), cmocka_unit_test(test_refused_changes),
 		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_duplicate_sequence),

@@ -180,6 +180,12 @@ static int call_fork_at(struct bench *b)
 	return rc ? rc : am_fork_at(b->doc, &info.hash, 1, &b->made);
 }
 
+static void setup_trusted(struct bench *b)
+{
+	setup_file(b);
+	assert_int_equal(am_load(b->in.p, b->in.n, &b->opts, AM_LOAD_UNVERIFIED, &b->doc), AM_OK);
+}
+
 static void setup_merge(struct bench *b)
 {
 	setup_doc(b);
@@ -287,6 +293,8 @@ static void test_save(void **state)
 	fail_each(setup_doc, call_fork);
 	fail_each(setup_doc, call_fork_at);
 	fail_each(setup_merge, call_merge);
+	fail_each(setup_trusted, call_save_after);
+	fail_each(setup_trusted, call_fork_at);
 }
 
 static void test_sync(void **state)

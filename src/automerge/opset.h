@@ -39,6 +39,9 @@ int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx);
  * in out->arena. AM_E_NOT_FOUND when one of them is not there. */
 int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out);
 
+/* Smallest counter >= from of an operation (row or delete) of an actor; 0 = none.
+ * This is how the first operation of a change is found, which documents omit. */
+uint32_t am_ops_first_from(const am_doc *doc, uint32_t actor, uint32_t from);
 uint32_t am_ops_max_counter(const am_doc *doc);
 size_t am_ops_count(const am_doc *doc);
 #endif

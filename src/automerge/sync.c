@@ -346,7 +346,8 @@ int am_sync_receive(am_doc *doc, am_sync *s, const void *p, size_t n, int flags,
 	bool apply, all_known;
 	int rc = am_msg_parse(p, n, &m);
 
-	if (rc || (rc = am_tx_flush(doc)) || (rc = incoming_init(doc, s, &m, &x)))
+	if (rc || (rc = am_tx_flush(doc)) || (rc = am_graph_complete(doc, &doc->graph)) ||
+	    (rc = incoming_init(doc, s, &m, &x)))
 		goto out;
 	apply = m.n_changes && !(flags & AM_SYNC_STRIP_CHANGES);
 	if (apply && (rc = apply_changes(doc, &m, &load)))

@@ -353,7 +353,7 @@ int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out)
 	bool same;
 	int rc = am_tx_flush(doc);
 
-	if (rc)
+	if (rc || (rc = am_graph_complete(doc, &doc->graph)))
 		return rc;
 	same = s->have_responded && am_hashes_equal(&s->last_sent, doc->graph.heads.p, doc->graph.heads.n);
 	if (must_reset(doc, s)) {
