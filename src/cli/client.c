@@ -198,7 +198,8 @@ char *client_find_socket(const struct paths *paths)
 		first = record.endpoint;
 		second = paths->socket;
 	}
-	bool use_second = second && strcmp(first, second) != 0 && !takes_connections(first) && takes_connections(second);
+	bool use_second = second && strcmp(first, second) != 0 && !takes_connections(first) &&
+		takes_connections(second);
 	char *found = xstrdup(use_second ? second : first);
 	running_daemon_fini(&record);
 	return found;

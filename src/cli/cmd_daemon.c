@@ -147,7 +147,8 @@ static int install(const struct cli *cli, const struct service *s, const char *b
 	if (service_installed(s))
 		return cli_error(cli, "the service is already installed (%s)", s->unit);
 	if (!binary || access(binary, X_OK) < 0)
-		return cli_error(cli, "no daemon binary%s%s; name one with --binary", binary ? " at " : " beside this program",
+		return cli_error(cli, "no daemon binary%s%s; name one with --binary",
+			binary ? " at " : " beside this program",
 			binary ? binary : "");
 	int r = service_install(s, &cli->paths, binary, &note);
 	if (r < 0)
@@ -163,7 +164,8 @@ int cmd_daemon_install(const struct cli *cli, const struct command *cmd, int arg
 {
 	const char *binary = NULL;
 	const struct option_spec specs[] = {
-		{0, "binary", OPTION_TEXT, &binary, "<PATH>", "The daemon's executable [default: beside this program]"}};
+		{0, "binary", OPTION_TEXT, &binary, "<PATH>",
+			"The daemon's executable [default: beside this program]"}};
 	struct args args;
 	struct service s;
 	int status;
@@ -256,8 +258,8 @@ int cmd_pool_take(const struct cli *cli, const struct command *cmd, int argc, ch
 	if (strcmp(type, "uv") != 0 && strcmp(type, "conda") != 0)
 		return cli_error(cli, "unknown environment type %s; use uv or conda", type);
 	char *socket = client_find_socket(&cli->paths);
-	int e = client_pool_call(socket, &(struct pool_request){.type = POOL_TAKE, .env_type = type}, CLIENT_POOL_MS, &r,
-		&why);
+	const struct pool_request request = {.type = POOL_TAKE, .env_type = type};
+	int e = client_pool_call(socket, &request, CLIENT_POOL_MS, &r, &why);
 	free(socket);
 	if (e < 0) {
 		status = cli_error(cli, "%s", why);

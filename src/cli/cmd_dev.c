@@ -105,9 +105,9 @@ static void worktrees_print(const struct worktrees *w, bool json)
 		fields_of(&w->list.p[i], row, pid);
 		table_add(&t, row);
 		for (int k = 0; k < 6; k++)
-			json_object_object_add(o, keys[k], row[k] && k == 4 ? json_object_new_int64(w->list.p[i].record.pid)
-								 : row[k] ? json_object_new_string(row[k])
-									  : NULL);
+			json_object_object_add(o, keys[k], row[k] ? json_object_new_string(row[k]) : NULL);
+		if (w->list.p[i].known)
+			json_object_object_add(o, "pid", json_object_new_int64(w->list.p[i].record.pid));
 		json_object_array_add(all, o);
 	}
 	if (json)

@@ -61,7 +61,8 @@ static void check_state(struct doctor *d)
 	struct running_daemon r;
 	running_daemon_read(p, &r);
 	if (!r.json)
-		check_set(d, CHECK_STATE, p->daemon_json, access(p->daemon_json, F_OK) == 0 ? "error" : "missing", NULL);
+		check_set(d, CHECK_STATE, p->daemon_json, access(p->daemon_json, F_OK) == 0 ? "error" : "missing",
+			NULL);
 	else if (!launch_process_alive((pid_t)r.pid))
 		check_set(d, CHECK_STATE, p->daemon_json, "stale", xasprintf("process %lld is gone", (long long)r.pid));
 	else

@@ -266,7 +266,8 @@ static void cell_stop(struct run *run, struct running *c)
 	bool by_user = interrupted;
 	if (!run->failure)
 		run->failure = by_user ? xstrdup("interrupted")
-				       : xasprintf("cell %zu did not end within %lld s", c->number, (long long)run->timeout_s);
+				       : xasprintf("cell %zu did not end within %lld s", c->number,
+					(long long)run->timeout_s);
 	kernel_interrupt(run);
 	outcome_wait(run, c, client_now_ms() + INTERRUPT_MS, false);
 }
@@ -554,7 +555,8 @@ int cmd_exec(const struct cli *cli, const struct command *cmd, int argc, char **
 	struct run run = {.cli = cli};
 	const struct option_spec specs[] = {
 		{'o', "output", OPTION_TEXT, &run.output, "<FILE>", "Also write the executed notebook there"},
-		{0, "timeout", OPTION_NUMBER, &run.timeout_s, "<SECONDS>", "Give up on a cell after this long [default: never]"},
+		{0, "timeout", OPTION_NUMBER, &run.timeout_s, "<SECONDS>",
+			"Give up on a cell after this long [default: never]"},
 		{0, "json", OPTION_FLAG, &run.json, NULL, "Print one JSON object instead of text"},
 	};
 	struct args args;

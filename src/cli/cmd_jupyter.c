@@ -115,7 +115,8 @@ static void probes_fini(struct probes *p)
 static bool rooms_get(const struct cli *cli, struct pool_response *ret_rooms)
 {
 	char *why = NULL, *socket = client_find_socket(&cli->paths);
-	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_LIST_ROOMS}, CLIENT_POOL_MS, ret_rooms, &why);
+	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_LIST_ROOMS}, CLIENT_POOL_MS, ret_rooms,
+		&why);
 	free(socket);
 	free(why);
 	if (r == 0 && ret_rooms->type != POOL_ROOMS_LIST) {
@@ -187,8 +188,9 @@ static void kernels_print_verbose(const struct probes *probes)
 		char ports[JUPYTER_PORTS][12];
 		for (int k = 0; k < JUPYTER_PORTS; k++)
 			snprintf(ports[k], sizeof ports[k], "%d", f->port[k]);
-		const char *row[] = {f->id, f->language, probes->alive[i] ? "alive" : "unresponsive", ports[0], ports[1],
-			ports[2], ports[3], ports[4], f->path};
+		const char *status = probes->alive[i] ? "alive" : "unresponsive";
+		const char *row[] = {f->id, f->language, status, ports[0], ports[1], ports[2], ports[3], ports[4],
+			f->path};
 		table_add(&t, row);
 	}
 	table_print(&t);
@@ -310,7 +312,8 @@ static void kernel_stop(const struct jupyter_file *f)
 	struct jupyter_client c;
 	struct jupyter_message reply;
 	if (jupyter_client_open(f, &c) == 0) {
-		if (jupyter_client_ask(&c, PORT_CONTROL, "shutdown_request", "{\"restart\":false}", STOP_MS, &reply) == 0)
+		if (jupyter_client_ask(&c, PORT_CONTROL, "shutdown_request", "{\"restart\":false}", STOP_MS,
+			&reply) == 0)
 			jupyter_message_fini(&reply);
 		for (int64_t end = client_now_ms() + 1000; is_kernel(f->pid, f->path) && client_now_ms() < end;)
 			jupyter_client_wait(&c);

@@ -22,7 +22,8 @@ static int unreachable(const struct cli *cli, int r, const char *why)
 static int rooms_call(const struct cli *cli, struct pool_response *ret_rooms)
 {
 	char *why = NULL, *socket = client_find_socket(&cli->paths);
-	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_LIST_ROOMS}, CLIENT_POOL_MS, ret_rooms, &why);
+	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_LIST_ROOMS}, CLIENT_POOL_MS, ret_rooms,
+		&why);
 	free(socket);
 	if (r == 0 && ret_rooms->type != POOL_ROOMS_LIST) {
 		pool_response_fini(ret_rooms);

@@ -133,7 +133,8 @@ static void status_print(const struct cli *cli, const struct status *s)
 {
 	const struct paths *p = &cli->paths;
 	const char *purple = cli_style(cli->color_out, STYLE_MAGENTA), *reset = cli_style(cli->color_out, STYLE_RESET);
-	printf("%s[%s%sruntimed Daemon Status%s%s]%s\n", purple, reset, cli_style(cli->color_out, STYLE_BOLD), reset, purple,
+	printf("%s[%s%sruntimed Daemon Status%s%s]%s\n", purple, reset, cli_style(cli->color_out, STYLE_BOLD), reset,
+		purple,
 		reset);
 	row("Channel", channel_name(p->channel));
 	row("Service installed", s->installed ? "yes" : "no");

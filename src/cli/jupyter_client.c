@@ -203,7 +203,8 @@ int jupyter_client_ready(struct jupyter_client *c, int timeout_ms)
 	int64_t deadline = client_now_ms() + timeout_ms;
 	while (client_now_ms() < deadline) {
 		struct jupyter_message m;
-		int r = jupyter_client_ask(c, PORT_SHELL, "kernel_info_request", "{}", (int)(deadline - client_now_ms()), &m);
+		int r = jupyter_client_ask(c, PORT_SHELL, "kernel_info_request", "{}",
+			(int)(deadline - client_now_ms()), &m);
 		if (r < 0)
 			return r;
 		jupyter_message_fini(&m);

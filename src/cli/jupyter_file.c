@@ -20,7 +20,8 @@
 #define FILE_MAX 65536
 #define OURS "runt-kernel-"
 
-static const char *const port_keys[JUPYTER_PORTS] = {"shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"};
+static const char *const port_keys[JUPYTER_PORTS] = {"shell_port", "iopub_port", "stdin_port", "control_port",
+	"hb_port"};
 
 char *jupyter_runtime_dir(const struct paths *paths)
 {
@@ -56,7 +57,8 @@ static int addresses_read(struct json_object *json, struct jupyter_file *f)
 		if (json_get_i64(json, port_keys[i], &port) < 0 || port < 0 || port > 65535)
 			return -EINVAL;
 		f->port[i] = (int)port;
-		f->address[i] = xasprintf("%s://%s%c%d", transport, ip, strcmp(transport, "ipc") ? ':' : '-', (int)port);
+		f->address[i] = xasprintf("%s://%s%c%d", transport, ip, strcmp(transport, "ipc") ? ':' : '-',
+			(int)port);
 	}
 	return 0;
 }
@@ -115,7 +117,8 @@ void jupyter_files_find(const char *dir, bool all, struct jupyter_files *ret_fil
 	int n = scandir(dir, &entries, NULL, by_name);
 	for (int i = 0; i < n; i++) {
 		const char *name = entries[i]->d_name;
-		bool wanted = str_ends(name, ".json") && (str_starts(name, OURS) || (all && str_starts(name, "kernel-")));
+		bool named = str_starts(name, OURS) || (all && str_starts(name, "kernel-"));
+		bool wanted = named && str_ends(name, ".json");
 		char *path = path_join(dir, name);
 		struct jupyter_file f;
 		if (wanted && jupyter_file_read(path, &f) == 0)
@@ -171,7 +174,8 @@ static int ports_take(int ports[JUPYTER_PORTS])
 
 static char *name_make(const char *dir)
 {
-	static const char *const first[16] = {"amber", "brisk", "calm", "dusty", "eager", "faint", "gentle", "hazel", "icy",
+	static const char *const first[16] = {"amber", "brisk", "calm", "dusty", "eager", "faint", "gentle", "hazel",
+		"icy",
 		"jolly", "keen", "lucid", "mellow", "nimble", "quiet", "silver"};
 	static const char *const second[16] = {"otter", "birch", "comet", "delta", "ember", "falcon", "grove", "harbor",
 		"island", "juniper", "kestrel", "lantern", "meadow", "nebula", "quartz", "river"};
@@ -189,7 +193,8 @@ static char *name_make(const char *dir)
 
 static int file_write(const char *path, struct json_object *json, int flags)
 {
-	const char *text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_object_to_json_string_ext(json,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
 	if (fd < 0)
 		return -errno;

@@ -202,7 +202,8 @@ const struct kept *kept_find(const struct kept_list *k, const char *arg)
 		const struct kept *e = &k->list.p[i];
 		if (!belongs(e, &names) || !e->size)
 			continue;
-		if (!best || (best->is_ipynb && !e->is_ipynb) || (best->is_ipynb == e->is_ipynb && e->at_ms > best->at_ms))
+		if (!best || (best->is_ipynb && !e->is_ipynb) || (best->is_ipynb == e->is_ipynb &&
+			e->at_ms > best->at_ms))
 			best = e;
 	}
 	for (size_t i = 0; i < names.n; i++)

@@ -135,7 +135,8 @@ int launch_stop(const struct cli *cli, char **ret_why)
 	char *why = NULL, *socket = client_find_socket(&cli->paths);
 	running_daemon_read(&cli->paths, &record);
 	pid_t pid = record.endpoint && !strcmp(record.endpoint, socket) ? (pid_t)record.pid : 0;
-	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_SHUTDOWN}, CLIENT_POOL_MS, &response, &why);
+	int r = client_pool_call(socket, &(struct pool_request){.type = POOL_SHUTDOWN}, CLIENT_POOL_MS, &response,
+		&why);
 	if (r == 0)
 		pool_response_fini(&response);
 	if (r == -ECONNREFUSED || r == -ENOENT) {

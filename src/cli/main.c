@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 	}
 	int status;
 	if (paths_init(&cli.paths, channel) < 0) {
-		status = cli_error(&cli, "RUNTIMED_SOCKET_PATH is %s, but its directory does not exist", cli.paths.socket);
+		status = cli_error(&cli, "RUNTIMED_SOCKET_PATH is %s, but its directory does not exist",
+			cli.paths.socket);
 	} else if (argc < 2) {
 		banner_print(&cli);
 		cli_help(&cli, cli_commands, cli.program);

@@ -105,7 +105,8 @@ void replica_outputs_read(am_doc *doc, const char *cell_id, struct replica_outpu
 	struct replica_outputs outputs = {0};
 	am_objid cell;
 	am_value v;
-	if (cell_find(doc, cell_id, &cell) && am_map_get(doc, NULL, cell, "outputs", 7, &v) == AM_OK && v.type == AM_LIST)
+	if (cell_find(doc, cell_id, &cell) && am_map_get(doc, NULL, cell, "outputs", 7, &v) == AM_OK &&
+		v.type == AM_LIST)
 		am_list_each(doc, NULL, v.id, 0, SIZE_MAX, collect_str, &outputs);
 	*ret_outputs = outputs;
 }

@@ -37,7 +37,8 @@ struct transcript {
 static void same_bytes(struct transcript *t, const struct buf *out, const uint8_t *p, size_t n)
 {
 	if (out->n != n || memcmp(out->p, p, n) != 0)
-		fail_msg("%s/%s line %u: written as\n%.*s\nread was\n%.*s", t->generation, t->name, t->line, (int)out->n,
+		fail_msg("%s/%s line %u: written as\n%.*s\nread was\n%.*s", t->generation, t->name, t->line,
+			(int)out->n,
 			(const char *)out->p, (int)n, (const char *)p);
 	t->n_exact++;
 }

@@ -52,12 +52,14 @@ static void round_handshake(const char *s)
 
 static void round_pool_request(const char *s)
 {
-	ROUND(pool_request, pool_request_decode(s, strlen(s), &message_, NULL), pool_request_append, pool_request_fini, s);
+	ROUND(pool_request, pool_request_decode(s, strlen(s), &message_, NULL), pool_request_append, pool_request_fini,
+		s);
 }
 
 static void round_pool_response(const char *s)
 {
-	ROUND(pool_response, pool_response_decode(s, strlen(s), &message_), pool_response_append, pool_response_fini, s);
+	ROUND(pool_response, pool_response_decode(s, strlen(s), &message_), pool_response_append, pool_response_fini,
+		s);
 }
 
 static void test_handshakes(void **state)
@@ -168,7 +170,8 @@ static void test_requests_refused(void **state)
 	refuse_request("{\"cell_id\":\"x\"}", -EINVAL, "missing field `action`", NULL);
 	refuse_request("{\"action\":\"dance\",\"id\":\"q\"}", -ENOTSUP, "unknown action `dance`", "q");
 	refuse_request("{\"action\":\"execute_cell\"}", -EINVAL, "missing field `cell_id`", NULL);
-	refuse_request("{\"action\":\"execute_cell\",\"cell_id\":null}", -EINVAL, "invalid value for field `cell_id`", NULL);
+	refuse_request("{\"action\":\"execute_cell\",\"cell_id\":null}", -EINVAL, "invalid value for field `cell_id`",
+		NULL);
 	refuse_request("{\"action\":\"complete\",\"code\":\"\",\"cursor_pos\":-1}", -EINVAL,
 		"invalid value for field `cursor_pos`", NULL);
 	refuse_request("{\"action\":\"complete\",\"code\":\"\",\"cursor_pos\":1.5}", -EINVAL,
@@ -285,7 +288,8 @@ static void test_broadcasts(void **state)
 	};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		round_broadcast(all[i], QUEUE_OBJECTS);
-	round_broadcast("{\"event\":\"queue_changed\",\"executing\":\"a\",\"queued\":[\"c-8\",\"c-9\"]}", QUEUE_STRINGS);
+	round_broadcast("{\"event\":\"queue_changed\",\"executing\":\"a\",\"queued\":[\"c-8\",\"c-9\"]}",
+		QUEUE_STRINGS);
 	struct broadcast b;
 	static const char later[] = "{\"event\":\"environment_selection_changed\"}";
 	assert_int_equal(broadcast_decode(later, strlen(later), &b), -ENOTSUP);
@@ -333,7 +337,8 @@ static void test_pool(void **state)
 	};
 	static const char *const responses[] = {
 		"{\"type\":\"env\",\"env\":{\"env_type\":\"conda\",\"venv_path\":\"/c\",\"python_path\":\"/p\"}}",
-		"{\"type\":\"empty\"}", "{\"type\":\"returned\"}", "{\"type\":\"pong\"}", "{\"type\":\"shutting_down\"}",
+		"{\"type\":\"empty\"}", "{\"type\":\"returned\"}", "{\"type\":\"pong\"}",
+			"{\"type\":\"shutting_down\"}",
 		"{\"type\":\"pong\",\"protocol_version\":2,\"daemon_version\":\"2.0.8+x\"}", "{\"type\":\"flushed\"}",
 		"{\"type\":\"error\",\"message\":\"m\"}",
 		"{\"type\":\"stats\",\"stats\":{\"uv_available\":2,\"uv_warming\":1,\"uv_target\":3,\"conda_available\":0,"
@@ -409,16 +414,19 @@ static void test_pool_state(void **state)
 
 static void test_blob_channel(void **state)
 {
-	static const char store[] = "{\"action\":\"store\",\"media_type\":\"image/png\"}", port[] = "{\"action\":\"get_port\"}";
+	static const char store[] = "{\"action\":\"store\",\"media_type\":\"image/png\"}",
+		port[] = "{\"action\":\"get_port\"}";
 	static const char answers[][40] = {"{\"hash\":\"ab\"}", "{\"port\":40123}", "{\"error\":\"no\"}"};
 	struct blob_request q;
 	(void)state;
-	ROUND(blob_request, blob_request_decode(store, strlen(store), &message_), blob_request_append, blob_request_fini,
+	ROUND(blob_request, blob_request_decode(store, strlen(store), &message_), blob_request_append,
+		blob_request_fini,
 		store);
 	ROUND(blob_request, blob_request_decode(port, strlen(port), &message_), blob_request_append, blob_request_fini,
 		port);
 	for (size_t i = 0; i < 3; i++)
-		ROUND(blob_response, blob_response_decode(answers[i], strlen(answers[i]), &message_), blob_response_append,
+		ROUND(blob_response, blob_response_decode(answers[i], strlen(answers[i]), &message_),
+			blob_response_append,
 			blob_response_fini, answers[i]);
 	assert_int_equal(blob_request_decode("{\"action\":\"nope\"}", 17, &q), -ENOTSUP);
 	assert_int_equal(blob_request_decode("{\"action\":\"store\"}", 18, &q), -EINVAL);
@@ -505,7 +513,8 @@ static void test_face(void **state)
 	assert_int_equal(face_march.append_broadcast(&peer, &out, &b), 1);
 	assert_memory_equal(out.p + 4, "\3{\"event\":\"queue_changed\",\"executing\":null,\"queued\":[\"c\"]}", 57);
 	buf_clear(&out);
-	assert_int_equal(face_append_error(&peer, &out, "r", &(struct error){.code = ERROR_CELL_NOT_CODE, .subject = "m"}), 0);
+	assert_int_equal(face_append_error(&peer, &out, "r", &(struct error){.code = ERROR_CELL_NOT_CODE,
+		.subject = "m"}), 0);
 	assert_memory_equal(out.p + 4, "\2{\"id\":\"r\",\"result\":\"error\"", 26);
 	buf_clear(&out);
 	assert_int_equal(face_append_refusal(&out, 7, "2.0.8+x"), 0);

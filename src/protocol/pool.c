@@ -81,14 +81,16 @@ FIELDS(stats_flat, S(uv.available, "uv_available"), S(uv.warming, "uv_warming"),
 #define T(member, key, kind, mode) FIELD_AS(struct pool_counts, member, key, kind, mode)
 FIELDS(pool_counts, T(available, "available", FIELD_U64, FIELD_REQUIRED),
 	T(warming, "warming", FIELD_U64, FIELD_REQUIRED), T(target, "pool_size", FIELD_U64, FIELD_REQUIRED),
-	T(error.message, "error", FIELD_STR, FIELD_OMIT), T(error.failed_package, "failed_package", FIELD_STR, FIELD_OMIT),
+	T(error.message, "error", FIELD_STR, FIELD_OMIT), T(error.failed_package, "failed_package", FIELD_STR,
+		FIELD_OMIT),
 	T(error.consecutive_failures, "consecutive_failures", FIELD_U32, FIELD_DEFAULT),
 	T(error.retry_in_secs, "retry_in_secs", FIELD_U64, FIELD_DEFAULT));
 FIELDS(state, FIELD_SUB_AS(struct pool_response, uv, "uv", FIELD_RECORD, FIELD_REQUIRED, 0, pool_counts),
 	FIELD_SUB_AS(struct pool_response, conda, "conda", FIELD_RECORD, FIELD_REQUIRED, 0, pool_counts));
 
 FIELDS(env, FIELD_SUB(struct pool_response, env, FIELD_RECORD, FIELD_REQUIRED, 0, pooled_env));
-FIELDS(stats, {"stats", FIELD_RECORD, FIELD_DEFAULT, 0, 0, stats_flat}, {"state", FIELD_RECORD, FIELD_DEFAULT, 0, 0, state});
+FIELDS(stats, {"stats", FIELD_RECORD, FIELD_DEFAULT, 0, 0, stats_flat}, {"state", FIELD_RECORD, FIELD_DEFAULT, 0, 0,
+	state});
 FIELDS(pong, R(protocol_version, FIELD_I64, FIELD_OMIT), R(daemon_version, FIELD_STR, FIELD_OMIT));
 FIELDS(error, R(message, FIELD_STR, FIELD_REQUIRED));
 

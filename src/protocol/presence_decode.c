@@ -453,7 +453,8 @@ static int message_take(struct cursor *v, struct presence *p)
 		return r;
 	switch (p->type) {
 	case PRESENCE_UPDATE:
-		if ((r = str_take(v[2], false, &p->peer_label)) < 0 || (r = str_take(v[3], false, &p->actor_label)) < 0 ||
+		if ((r = str_take(v[2], false, &p->peer_label)) < 0 || (r = str_take(v[3], false,
+			&p->actor_label)) < 0 ||
 			(r = channel_take(v[4], &p->state)) < 0)
 			return r;
 		return data_take(v[5], &p->state);

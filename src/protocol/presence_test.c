@@ -83,10 +83,12 @@ static void test_snapshot(void **state)
 {
 	uint8_t custom[] = {0, 23, 24, 255};
 	struct presence_state channels[] = {
-		{.channel = PRESENCE_SELECTION, .cell_id = (char *)"c", .anchor_line = 1, .anchor_col = 70000, .head_line = 3,
+		{.channel = PRESENCE_SELECTION, .cell_id = (char *)"c", .anchor_line = 1, .anchor_col = 70000,
+			.head_line = 3,
 			.head_col = 4},
 		{.channel = PRESENCE_CUSTOM, .custom = custom, .custom_n = 4},
-		{.channel = PRESENCE_KERNEL_STATE, .status = PRESENCE_KERNEL_ERRORED, .env_source = (char *)"uv:inline"},
+		{.channel = PRESENCE_KERNEL_STATE, .status = PRESENCE_KERNEL_ERRORED,
+			.env_source = (char *)"uv:inline"},
 	};
 	struct presence_peer peers[] = {
 		{.peer_id = (char *)"a", .peer_label = (char *)"Ada", .channels = channels, .n_channels = 3},
@@ -144,7 +146,8 @@ static void test_refused(void **state)
 		{"a26474797065646c65667467706565725f6964620080", -EBADMSG},      /* no UTF-8 */
 		{"a26474797065646c65667467706565725f6964626100", -EINVAL},       /* NUL */
 		{"a26474797065646c65666667706565725f6964627031", -ENOTSUP},      /* type leff */
-		{"a36474797065667570646174656770656572" "5f6964617a676368616e6e656c65666f637573", -EINVAL}, /* no data */
+		{"a36474797065667570646174656770656572" "5f6964617a676368616e6e656c65666f637573", -EINVAL},
+			/* no data */
 	};
 	struct presence p;
 	(void)state;

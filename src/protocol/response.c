@@ -37,9 +37,11 @@ FIELDS(notebook_saved, R(path, FIELD_STR, FIELD_REQUIRED), R(new_notebook_id, FI
 FIELDS(notebook_cloned, R(path, FIELD_STR, FIELD_REQUIRED));
 FIELDS(error, R(error, FIELD_STR, FIELD_REQUIRED));
 FIELDS(history_result,
-	FIELD_SUB(struct response, entries, FIELD_RECORDS, FIELD_REQUIRED, sizeof(struct history_entry), history_entry));
+	FIELD_SUB(struct response, entries, FIELD_RECORDS, FIELD_REQUIRED, sizeof(struct history_entry),
+		history_entry));
 FIELDS(completion_result,
-	FIELD_SUB(struct response, items, FIELD_RECORDS, FIELD_REQUIRED, sizeof(struct completion_item), completion_item),
+	FIELD_SUB(struct response, items, FIELD_RECORDS, FIELD_REQUIRED, sizeof(struct completion_item),
+		completion_item),
 	R(cursor_start, FIELD_U64, FIELD_REQUIRED), R(cursor_end, FIELD_U64, FIELD_REQUIRED));
 FIELDS(sync_started, R(packages, FIELD_STRS, FIELD_REQUIRED));
 FIELDS(sync_complete, R(synced_packages, FIELD_STRS, FIELD_REQUIRED));

@@ -26,7 +26,8 @@ static void drain(struct frame_parser *f, struct outcome *o)
 		for (size_t i = 0; i < frame.n; i++)
 			o->sum = o->sum * 31 + frame.p[i];
 		if (frame.event == FRAME_WHOLE)
-			frame_parser_expect(f, o->frames % 5 == 3 ? FRAME_STAGE_UNTYPED : FRAME_STAGE_TYPED, face_march.limits);
+			frame_parser_expect(f, o->frames % 5 == 3 ? FRAME_STAGE_UNTYPED : FRAME_STAGE_TYPED,
+				face_march.limits);
 	}
 }
 
