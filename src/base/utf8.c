@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const void *v, size_t n, uint32_t *ret_cp)
 {
 	const uint8_t *p = v;
@@ -35,8 +37,16 @@ size_t utf8_decode(const void *v, size_t n, uint32_t *ret_cp)
 bool utf8_valid(const void *v, size_t n)
 {
 	const uint8_t *p = v;
+	uint64_t eight;
 	uint32_t cp;
 	for (size_t i = 0; i < n;) {
+		if (n - i >= sizeof eight) { /* eight ASCII bytes at a time */
+			memcpy(&eight, p + i, sizeof eight);
+			if (!(eight & 0x8080808080808080u)) {
+				i += sizeof eight;
+				continue;
+			}
+		}
 		size_t len = utf8_decode(p + i, n - i, &cp);
 		if (!len)
 			return false;
