@@ -89,6 +89,12 @@ void ipynb_export_note(struct ipynb_export *e, const struct notebook_changes *ch
 /* The document as a version: untouched cells are shared with the last snapshot,
  * changed ones carry their fields and are rendered by ipynb_bytes(). */
 int ipynb_export_snapshot(struct ipynb_export *e, struct notebook *nb, struct ipynb_version **ret);
+/* The file a clone of the notebook gets (documents.md 10): the same cells, ids,
+ * attachments and unknown keys, no outputs and counts; when the notebook has a
+ * metadata snapshot, a new runt.env_id and no trust signature. The document is
+ * not touched. Appends the bytes. */
+int ipynb_export_clone(struct ipynb_export *e, struct notebook *nb, const char *env_id,
+		       const struct notebook_blobs *blobs, struct buf *out);
 /* The version the next snapshot copies from, borrowed. */
 struct ipynb_version *ipynb_export_latest(const struct ipynb_export *e);
 /* The last version known to be in the file: set by rebase. Borrowed. */

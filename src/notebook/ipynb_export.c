@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "notebook/ipynb_impl.h"
 #include "notebook/metadata_parse.h"
+#include "notebook/value.h"
 
 struct ipynb_export {
 	struct ipynb_version *latest;   /* what the next snapshot shares with */
@@ -334,4 +335,68 @@ int ipynb_export_snapshot(struct ipynb_export *e, struct notebook *nb, struct ip
 	e->order_stale = e->metadata_stale = false;
 	*ret = v;
 	return 0;
+}
+
+/* ---- clones --------------------------------------------------------------------------------- */
+
+static int strip_runs(struct notebook *nb)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < cells_count(nb) && r == 0; i++) {
+		const char *id = cells_id_at(nb, i);
+		r = cell_clear_outputs(nb, id);
+		if (r == 0)
+			r = cell_set_execution_count(nb, id, "null");
+	}
+	return r;
+}
+
+static int renew_metadata(struct notebook *nb, const char *env_id)
+{
+	struct metadata m;
+	struct buf json = {0};
+	int r = metadata_read(nb, &m);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	free(m.env_id);
+	free(m.trust_signature);
+	free(m.trust_timestamp);
+	m.env_id = xstrdup(env_id);
+	m.trust_signature = m.trust_timestamp = NULL;
+	metadata_format(&m, &json);
+	metadata_fini(&m);
+	r = metadata_set_snapshot(nb, buf_cstr(&json), json.n, NULL, NULL);
+	buf_free(&json);
+	return r;
+}
+
+int ipynb_export_clone(struct ipynb_export *e, struct notebook *nb, const char *env_id,
+		       const struct notebook_blobs *blobs, struct buf *out)
+{
+	struct ipynb_export *mine = ipynb_export_new();
+	struct ipynb_version *v = NULL;
+	struct notebook *copy = NULL;
+	am_doc *doc;
+	int r = am_errno(am_fork(notebook_doc(nb), &doc));
+
+	if (r == 0)
+		r = notebook_adopt(doc, "runtimed:clone", &copy, NULL);
+	if (r == 0)
+		r = strip_runs(copy);
+	if (r == 0)
+		r = renew_metadata(copy, env_id);
+	if (r < 0)
+		goto out;
+	/* Every cell is compared, so that what changed since the last save counts. */
+	adopt(mine, e->latest, false);
+	r = ipynb_export_snapshot(mine, copy, &v);
+	if (r == 0)
+		r = ipynb_bytes(v, blobs, out);
+out:
+	ipynb_unref(v);
+	ipynb_export_free(mine);
+	notebook_free(copy);
+	return r;
 }

@@ -385,12 +385,51 @@ static void test_metadata_edits(void **state)
 	test_blobs_fini(&store);
 }
 
+static void test_clone(void **state)
+{
+	struct test_blobs store;
+	struct notebook_blobs blobs;
+	struct buf file = test_file("ok/v45.ipynb"), out = {0};
+	struct ipynb_version *v = read_ok(&file);
+	struct ipynb_export *e = ipynb_export_new();
+	struct notebook *nb;
+	struct cell c;
+	static const char snapshot[] = "{\"runt\":{\"schema_version\":\"1\",\"env_id\":\"old\","
+				       "\"trust_signature\":\"sig\",\"extra\":1}}";
+
+	(void)state;
+	test_blobs_init(&store, &blobs);
+	nb = test_load(v, &blobs, "runtimed:1");
+	ipynb_export_rebase(e, v, true);
+	assert_int_equal(metadata_set_snapshot(nb, snapshot, strlen(snapshot), NULL, NULL), 0);
+	assert_int_equal(cell_append_source(nb, "cell-1", " # live", 7), 0);
+	assert_int_equal(ipynb_export_clone(e, nb, "fresh", &blobs, &out), 0);
+	buf_cstr(&out);
+	assert_non_null(strstr((char *)out.p, "\"attachments\""));
+	assert_non_null(strstr((char *)out.p, "\"id\": \"cell-1\""));
+	assert_non_null(strstr((char *)out.p, " # live"));
+	assert_non_null(strstr((char *)out.p, "\"outputs\": []"));
+	assert_non_null(strstr((char *)out.p, "\"env_id\": \"fresh\""));
+	assert_non_null(strstr((char *)out.p, "\"extra\": 1"));
+	assert_null(strstr((char *)out.p, "trust_signature"));
+	assert_null(strstr((char *)out.p, "\"execution_count\": 3"));
+	assert_int_equal(cell_read(nb, "cell-1", &c), 0);
+	assert_int_equal(c.n_outputs, 4);
+	cell_fini(&c);
+	buf_free(&out);
+	ipynb_export_free(e);
+	ipynb_unref(v);
+	notebook_free(nb);
+	buf_free(&file);
+	test_blobs_fini(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_bytes),   cmocka_unit_test(test_small_edits), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_decoding),     cmocka_unit_test(test_new_file),    cmocka_unit_test(test_sharing),
-		cmocka_unit_test(test_ids_below_45), cmocka_unit_test(test_metadata_edits),
+		cmocka_unit_test(test_ids_below_45), cmocka_unit_test(test_metadata_edits), cmocka_unit_test(test_clone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
