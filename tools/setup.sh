@@ -33,7 +33,7 @@ need_packages() {
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config binutils python3 python3-venv
 	libuv1-dev libzmq3-dev libjson-c-dev libcbor-dev libdeflate-dev libutf8proc-dev libhttp-parser-dev
-	libsmartcols-dev libmd4c-dev libssl-dev libcmocka-dev)
+	libmd4c-dev libssl-dev libcmocka-dev)
 
 # The interpreter that makes environments: the system's when it can, else the one on PATH.
 python_for_env() {
