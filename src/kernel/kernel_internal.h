@@ -18,7 +18,11 @@
 #define ANSWER_BUSY_MS 1000
 #define ANSWER_IDLE_MS 4500
 #define FLUSH_MS 40		    /* shortest time between two renderings of a stream */
-#define FLUSH_BYTES_PER_MS 4096u    /* longer for long texts: what is written stays in proportion */
+/* Longer for long texts, so that what is written stays in proportion to what is printed: with FLUSH_BYTES_PER_MS up to
+ * FLUSH_SLOW_MS, from there with FLUSH_BYTES_PER_MS_SLOW. */
+#define FLUSH_BYTES_PER_MS 512u
+#define FLUSH_SLOW_MS 1000
+#define FLUSH_BYTES_PER_MS_SLOW 4096u
 #define FLUSH_MAX_MS 10000
 #define DRAIN_SLICE_NS HOST_MS(4)   /* of output per loop turn; then others have theirs */
 #define DRAIN_BURST 32		    /* output messages between two looks at replies */

@@ -156,7 +156,10 @@ void kernel_end_segment(struct kernel *k, struct execution *x)
 
 static uint64_t due_ns(const struct execution_streams *s)
 {
-	uint64_t ms = stream_size(s->text[s->live]) / FLUSH_BYTES_PER_MS;
+	size_t size = stream_size(s->text[s->live]);
+	uint64_t ms = size / FLUSH_BYTES_PER_MS;
+	if (ms > FLUSH_SLOW_MS)
+		ms = size / FLUSH_BYTES_PER_MS_SLOW > FLUSH_SLOW_MS ? size / FLUSH_BYTES_PER_MS_SLOW : FLUSH_SLOW_MS;
 	ms = ms < FLUSH_MS ? FLUSH_MS : ms > FLUSH_MAX_MS ? FLUSH_MAX_MS : ms;
 	return s->flushed_ns + HOST_MS(ms);
 }
