@@ -547,7 +547,9 @@ static void span_to_op(const struct am_ops *ops, const struct am_span *x, uint32
 
 	*ret = (am_op){.id = am_id_plus(x->id, k), .obj = o->id, .run = x->n - k, .insert = x->flags & AM_SPAN_INSERT,
 		       .expand = x->flags & AM_SPAN_EXPAND, .action = x->action,
-		       .meta = (uint64_t)(x->val_n - off) << 4 | x->vtype, .val = ops->heap.p + x->val + off};
+		       .meta = (uint64_t)(x->val_n - off) << 4 | x->vtype, .val = (const uint8_t *)""};
+	if (ops->heap.p)
+		ret->val = ops->heap.p + x->val + off;
 	if (am_obj_is_map(o)) {
 		ret->key_is_str = true;
 		ret->key = ops->names.p + ops->key.p[x->key.ctr].off;

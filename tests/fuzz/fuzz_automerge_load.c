@@ -17,6 +17,24 @@ static void try_load(const uint8_t *p, size_t n, int flags)
 	am_free(d);
 }
 
+/* On trust anything may come out, but nothing may break. */
+static void try_trust(const uint8_t *p, size_t n)
+{
+	am_opts opts = fuzz_opts();
+	am_hash none = {{0}};
+	am_doc *d;
+	am_buf out = {0};
+
+	if (am_load(p, n, &opts, AM_LOAD_UNVERIFIED, &d))
+		return;
+	(void)am_json(d, NULL, AM_ROOT, true, &out);
+	(void)am_save(d, 0, &out);
+	(void)am_has_change(d, &none);
+	(void)am_save_after(d, NULL, 0, &out);
+	am_buf_free(&out);
+	am_free(d);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	uint8_t *q = fix_checksums(p, n);
@@ -25,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	try_load(q, n, 0);
 	try_load(q, n, AM_LOAD_PARTIAL);
 	try_load(q, n, AM_LOAD_STRICT);
+	try_trust(q, n);
 	free(q);
 	return 0;
 }
