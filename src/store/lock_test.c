@@ -81,6 +81,7 @@ static void test_record(void **state)
 	char *path = path_join(f->base, "daemon.json");
 	struct daemon_record r = {.endpoint = socket, .pid = 4711, .version = (char *)(uintptr_t)"2.0.8+abc",
 				  .started_at_ns = 1773983880123456789, .blob_port = 40123}, got;
+	static const char bad[] = "{\"endpoint\":\"/s\",\"pid\":1,\"version\":\"2\",\"started_at\":\"x\"}";
 	struct buf b = {0};
 
 	assert_int_equal(host_dir_make(f->h, elsewhere, 0755), 0);
@@ -107,8 +108,7 @@ static void test_record(void **state)
 	assert_false(host_path_exists(f->h, path));
 	assert_int_equal(daemon_record_read(f->h, elsewhere, &got), -ENOENT);
 	/* Unreadable in any way reads as none. */
-	assert_int_equal(host_file_replace_own(f->h, path, "{\"endpoint\":\"/s\",\"pid\":1,\"version\":\"2\",\"started_at\":\"x\"}",
-					       54, 0644), 0);
+	assert_int_equal(host_file_replace_own(f->h, path, bad, sizeof bad - 1, 0644), 0);
 	assert_int_equal(daemon_record_read(f->h, f->base, &got), -ENOENT);
 	buf_free(&b);
 	free(path);

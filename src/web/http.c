@@ -189,8 +189,10 @@ static int on_complete(http_parser *p)
 	return 0;
 }
 
-static const http_parser_settings settings = {.on_url = on_url, .on_header_field = on_field, .on_header_value = on_value,
-					      .on_headers_complete = on_headers, .on_body = on_body, .on_message_complete = on_complete};
+static const http_parser_settings settings = {
+	.on_url = on_url, .on_header_field = on_field, .on_header_value = on_value,
+	.on_headers_complete = on_headers, .on_body = on_body, .on_message_complete = on_complete,
+};
 
 static int hex(char c)
 {
