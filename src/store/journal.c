@@ -105,6 +105,7 @@ int journal_store_open(struct host *h, const char *dir, const char *fallback_dir
 	s->dir = xstrdup(dir);
 	s->fallback_dir = fallback_dir ? xstrdup(fallback_dir) : NULL;
 	s->refs = 1;
+	pthread_mutex_init(&s->lock, NULL);
 	host_dir_make(h, dir, 0700);
 	host_turn_end(h, &s->hook, store_turn_end, s);
 	host_defer_init(&s->again, h, store_again, s);
@@ -117,6 +118,8 @@ void journal_store_unref(struct journal_store *s)
 	if (--s->refs > 0)
 		return;
 	VEC_FREE(&s->dirty);
+	map_free(&s->open);
+	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s->fallback_dir);
 	free(s);
@@ -134,6 +137,17 @@ void journal_store_close(struct journal_store *s)
 const char *journal_store_dir(const struct journal_store *s)
 {
 	return s->dir;
+}
+
+/* Says that hash is in use, or (NULL) not any more. */
+static void mark_open(struct journal_store *s, const char *hash, struct journal *j)
+{
+	pthread_mutex_lock(&s->lock);
+	if (j)
+		map_put(&s->open, hash, j);
+	else
+		map_remove(&s->open, hash);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void journal_touch(struct journal *j)
@@ -158,6 +172,10 @@ static void journal_release(struct journal *j)
 
 	if (!j->closed || j->busy || j->calls > 0)
 		return;
+	if (map_get(&s->open, j->file_hash) == j)
+		mark_open(s, j->file_hash, NULL);
+	if (map_get(&s->open, j->hash) == j)
+		mark_open(s, j->hash, NULL);
 	if (j->fd >= 0)
 		host_file_close(s->host, j->fd);
 	for (size_t i = 0; i < j->operations.n; i++)
@@ -380,6 +398,8 @@ static void write_failed(struct journal *j, struct journal_job *job)
 
 static void renamed(struct journal *j, struct journal_job *job)
 {
+	if (strcmp(j->file_hash, j->hash) != 0)
+		mark_open(j->store, j->file_hash, NULL);
 	memcpy(j->file_hash, job->new_hash, sizeof j->file_hash);
 	j->fd = job->fd;
 	job->fd = -1;
@@ -611,6 +631,7 @@ int journal_open(struct journal_store *s, const char *id, const struct journal_c
 	sha256_hex(j->hash, id, strlen(id));
 	memcpy(j->file_hash, j->hash, sizeof j->hash);
 	host_timer_init(&j->retry, s->host, retry_due, j);
+	mark_open(s, j->hash, j);
 	s->refs++;
 	if (!loaded) {
 		j->retire = true;
@@ -720,6 +741,7 @@ void journal_rename(struct journal *j, const char *new_id, journal_done_fn *done
 	free(j->id);
 	j->id = xstrdup(new_id);
 	sha256_hex(j->hash, new_id, strlen(new_id));
+	mark_open(j->store, j->hash, j);
 	if (j->has_sidecar)
 		sidecar_stamp(j, &j->sidecar);
 	operation_queue(j, op);

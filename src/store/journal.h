@@ -153,10 +153,10 @@ bool journal_exists(const struct journal_store *s, const char *id);
 /* Moves files of id (both places, with sidecar removal) to the snapshots. Not
  * for an id with an open journal. */
 int journal_retire(struct journal_store *s, const char *id);
-/* Moves journals older than max_age (by mtime) to the snapshots unless
- * is_live(ctx, hash, sidecar or NULL) says they are needed; also removes stray temp files.
- * is_live must say true for open journals, too; it is called on the calling
- * thread. Returns how many were moved, or a negative errno. rooms.md 12: 30 days. */
+/* Moves journals older than max_age (by mtime) to the snapshots unless they are
+ * open or is_live(ctx, hash, sidecar or NULL) says they are needed (NULL: none is;
+ * it is called on the calling thread); also removes stray temp files. Returns how
+ * many were moved, or a negative errno. rooms.md 12: 30 days. */
 typedef bool journal_live_fn(void *ctx, const char hash[SHA256_HEX_BYTES], const struct sidecar *sc);
 int journal_gc(struct journal_store *s, uint64_t max_age, journal_live_fn *is_live, void *ctx);
 #endif

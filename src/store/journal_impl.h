@@ -1,6 +1,9 @@
 /* Shared by the journal_*.c files. */
 #ifndef STORE_JOURNAL_IMPL_H
 #define STORE_JOURNAL_IMPL_H
+#include <pthread.h>
+
+#include "base/map.h"
 #include "base/vec.h"
 #include "store/journal.h"
 
@@ -16,6 +19,8 @@ struct journal_store {
 	struct host_defer again; /* makes another turn follow */
 	VEC(struct journal *) dirty;
 	size_t refs;                 /* the owner, journals and jobs under way */
+	pthread_mutex_t lock; /* of open, which workers look at */
+	struct map open;      /* hashes of open journals -> their journal */
 };
 
 /* Paths of one hash in one place; owned. */

@@ -19,11 +19,12 @@ static void close_fd(struct host *h, int *fd)
 
 /* The file must be the one we left: not removed, replaced, cut or written to by
  * somebody else. */
-static bool file_is_ours(struct host *h, const struct journal_job *job)
+static bool file_is_ours(struct host *h, const struct journal_job *job, const char *path)
 {
-	struct host_file_info info;
+	struct host_file_info info, named;
 
-	return host_file_fstat(h, job->fd, &info) == 0 && info.nlink > 0 && info.size == job->offset;
+	return host_file_fstat(h, job->fd, &info) == 0 && info.size == job->offset &&
+	       host_path_lstat(h, path, &named) == 0 && named.dev == info.dev && named.ino == info.ino;
 }
 
 static int run_append(struct host *h, struct journal_job *job, const char *path)
@@ -34,7 +35,7 @@ static int run_append(struct host *h, struct journal_job *job, const char *path)
 
 	if (opened)
 		err = host_file_open(h, path, O_WRONLY, 0, &job->fd);
-	if (err == -ENOENT || (err == 0 && !file_is_ours(h, job))) {
+	if (err == -ENOENT || (err == 0 && !file_is_ours(h, job, path))) {
 		job->gone = true;
 		return -ESTALE;
 	}

@@ -358,7 +358,7 @@ static int gc_journal(struct journal_store *s, const char *path, const char *has
 	bool has = sidecar_read(s->host, sidecar_path, &sc) == 0;
 	int err = 0;
 
-	if (!is_live(ctx, hash, has ? &sc : NULL)) {
+	if (!is_live || !is_live(ctx, hash, has ? &sc : NULL)) {
 		err = journal_retire_hash(s, hash);
 		if (err < 0)
 			log_warn("journal", "could not put %s away: %s", path, strerror(-err));
@@ -368,6 +368,16 @@ static int gc_journal(struct journal_store *s, const char *path, const char *has
 	sidecar_free(&sc);
 	free(sidecar_path);
 	return err > 0;
+}
+
+static bool is_open(struct journal_store *s, const char *hash)
+{
+	bool open;
+
+	pthread_mutex_lock(&s->lock);
+	open = map_get(&s->open, hash) != NULL;
+	pthread_mutex_unlock(&s->lock);
+	return open;
 }
 
 int journal_gc(struct journal_store *s, uint64_t max_age, journal_live_fn *is_live, void *ctx)
@@ -381,7 +391,7 @@ int journal_gc(struct journal_store *s, uint64_t max_age, journal_live_fn *is_li
 	for (size_t i = 0; i < n; i++) {
 		char *path = path_join(s->dir, names[i]);
 
-		if (name_is_journal(names[i], hash) && is_old(s->host, path, max_age))
+		if (name_is_journal(names[i], hash) && !is_open(s, hash) && is_old(s->host, path, max_age))
 			moved += gc_journal(s, path, hash, is_live, ctx);
 		else if (host_name_is_temp(names[i], NULL) && is_old(s->host, path, JOURNAL_TEMP_AGE))
 			host_path_remove(s->host, path);

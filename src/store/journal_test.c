@@ -526,7 +526,7 @@ static void test_corrupt_file(void **state)
 static void test_file_taken_away(void **state)
 {
 	struct fixture *f = *state;
-	char *path = data_path(f, "n1", false);
+	char *path = data_path(f, "n1", false), *away = xasprintf("%s.away", path);
 
 	open_loaded(f, "n1");
 	put(f);
@@ -535,17 +535,23 @@ static void test_file_taken_away(void **state)
 	put(f);
 	sync_all(f);
 	expect_numbers(f, "n1", 2);
+	/* Moved: the file is written to no more. */
+	assert_int_equal(host_path_rename(f->h, path, away), 0);
+	put(f);
+	sync_all(f);
+	expect_numbers(f, "n1", 3);
 	/* Replaced by something else: noticed as well. */
 	assert_int_equal(host_file_replace_own(f->h, path, "x", 1, 0600), 0);
 	put(f);
 	sync_all(f);
-	expect_numbers(f, "n1", 3);
+	expect_numbers(f, "n1", 4);
 	assert_int_equal(truncate(path, 3), 0);
 	put(f);
 	sync_all(f);
-	expect_numbers(f, "n1", 4);
+	expect_numbers(f, "n1", 5);
 	assert_int_equal(f->states_seen & ~1u, 0);
 	free(path);
+	free(away);
 }
 
 static void test_deflated_chunks(void **state)
@@ -947,6 +953,13 @@ static void test_gc(void **state)
 	assert_true(journal_exists(f->s, "n2"));
 	assert_true(journal_exists(f->s, "n3"));
 	assert_false(host_path_exists(f->h, temp));
+	/* An open journal is never moved, however old its file. */
+	f->synced = 0;
+	open_loaded(f, "n2");
+	assert_int_equal(journal_gc(f->s, HOST_SEC(1), NULL, NULL), 0);
+	assert_true(journal_exists(f->s, "n2"));
+	journal_close(f->j);
+	f->j = NULL;
 	assert_int_equal(journal_retire(f->s, "n2"), 0);
 	assert_int_equal(journal_retire(f->s, "n2"), 0);
 	assert_int_equal(snapshots(f, "n2"), 1);
