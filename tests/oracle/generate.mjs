@@ -305,7 +305,7 @@ class Generator {
   step() {
     const r = this.r
     const doc = r.pick(this.docs)
-    const what = r.weighted([[8, 'edit'], [3, 'merge'], [1, 'fork'], [1, 'empty'], [1, 'rollback'], [this.flavour.isolate ? 3 : 0, 'isolated']])
+    const what = r.weighted([[8, 'edit'], [3, 'merge'], [1, 'fork'], [this.flavour.isolate ? 0 : 1, 'empty'], [1, 'rollback'], [this.flavour.isolate ? 3 : 0, 'isolated']])
     if (what === 'merge') {
       const from = r.pick(this.docs)
       if (from !== doc) this.merge(doc, from)
