@@ -54,7 +54,7 @@ uint32_t am_actors_find(const struct am_actors *t, const uint8_t *p, size_t n)
 
 static int reserve_ranks(struct am_actors *t, const am_allocator *a)
 {
-	size_t cap = t->cap ? t->cap * 2 : 8;
+	size_t cap = t->cap ? t->cap * 2 : 4;
 	uint32_t *p;
 
 	if (t->v.n < t->cap)

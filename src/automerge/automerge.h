@@ -133,6 +133,12 @@ AM_API int am_save_after(am_doc *doc, const am_hash *have, size_t n, am_buf *out
 /* The same since the last am_save / am_save_incremental / am_load. */
 AM_API int am_save_incremental(am_doc *doc, am_buf *out);
 
+/* Gives back what is only kept to make the next edits cheap: spare room, chunks of
+ * recent changes, buffers. The document stays as it is; borrowed pointers do not.
+ * For a document that was just loaded or has been quiet: it costs as much as copying
+ * it, and less when little happened since the last time. AM_E_TX while a transaction is open. */
+AM_API int am_shrink(am_doc *doc);
+
 /* A copy with the same history, actor unset. */
 AM_API int am_fork(am_doc *doc, am_doc **ret);
 AM_API int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret);

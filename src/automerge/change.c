@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 
-#define KEEP_BYTES 65536 /* larger scratch buffers are given back */
+#define KEEP_BYTES 1024 /* of a chunk: what took more gives its buffers back */
 
 void am_change_init(am_change *c, const am_allocator *a)
 {
@@ -29,9 +29,29 @@ int am_scratch_new(const am_allocator *a, struct am_scratch **ret)
 		return AM_E_NOMEM;
 	s->a = *a;
 	s->body.a = s->inflated.a = &s->a;
-	am_op_enc_init(&s->enc, &s->a);
 	*ret = s;
 	return AM_OK;
+}
+
+static void drop_columns(struct am_scratch *s)
+{
+	if (s->enc)
+		am_op_enc_fini(s->enc);
+	am_mem_free(&s->a, s->enc);
+	s->enc = NULL;
+}
+
+void am_scratch_drop(struct am_scratch *s)
+{
+	drop_columns(s);
+	am_out_free(&s->body);
+	am_out_free(&s->inflated);
+	am_deflater_fini(&s->deflater);
+	am_mem_free(&s->a, s->map);
+	am_mem_free(&s->a, s->stamp);
+	s->map = s->stamp = NULL;
+	s->n_map = 0;
+	am_vec_free(&s->a, &s->others);
 }
 
 void am_scratch_free(struct am_scratch *s)
@@ -41,23 +61,34 @@ void am_scratch_free(struct am_scratch *s)
 	if (!s)
 		return;
 	a = s->a;
-	am_op_enc_fini(&s->enc);
-	am_out_free(&s->body);
-	am_out_free(&s->inflated);
-	am_deflater_fini(&s->deflater);
-	am_mem_free(&a, s->map);
-	am_mem_free(&a, s->stamp);
-	am_vec_free(&a, &s->others);
+	am_scratch_drop(s);
 	am_mem_free(&a, s);
+}
+
+void am_scratch_trim_columns(struct am_scratch *s)
+{
+	if (s->body.cap > KEEP_BYTES)
+		drop_columns(s);
 }
 
 void am_scratch_trim(struct am_scratch *s)
 {
 	am_deflater_fini(&s->deflater); /* a compressor takes a third of a megabyte */
+	am_scratch_trim_columns(s);
 	if (s->inflated.cap > KEEP_BYTES)
 		am_out_free(&s->inflated);
 	if (s->body.cap > KEEP_BYTES)
 		am_out_free(&s->body);
+}
+
+static struct am_op_enc *columns(struct am_scratch *s)
+{
+	if (!s->enc) {
+		s->enc = am_mem_alloc(&s->a, sizeof *s->enc);
+		if (s->enc)
+			am_op_enc_init(s->enc, &s->a);
+	}
+	return s->enc;
 }
 
 /* ---- parsing ---- */
@@ -240,13 +271,16 @@ static void put_header(struct am_out *o, const am_change *c, const uint8_t *auth
 
 static int put_ops(struct am_scratch *s, const am_change *c, const uint32_t *map)
 {
+	struct am_op_enc *enc = columns(s);
 	struct am_columns cols;
 	int rc;
 
-	am_op_enc_reset(&s->enc, AM_FORM_CHANGE);
+	if (!enc)
+		return AM_E_NOMEM;
+	am_op_enc_reset(enc, AM_FORM_CHANGE);
 	for (size_t i = 0; i < c->n_ops; i++)
-		am_op_enc_put(&s->enc, &c->ops[i], map);
-	rc = am_op_enc_finish(&s->enc, &cols);
+		am_op_enc_put(enc, &c->ops[i], map);
+	rc = am_op_enc_finish(enc, &cols);
 	if (rc)
 		return rc;
 	am_columns_put_meta(&s->body, &cols);

@@ -9,7 +9,7 @@
 /* Encoders and buffers kept from call to call, one set per document. */
 struct am_scratch {
 	am_allocator a;
-	struct am_op_enc enc;
+	struct am_op_enc *enc;  /* made when needed */
 	struct am_out body;     /* the chunk being built */
 	struct am_out inflated;
 	struct am_deflater deflater;
@@ -21,8 +21,12 @@ struct am_scratch {
 };
 int am_scratch_new(const am_allocator *a, struct am_scratch **ret);
 void am_scratch_free(struct am_scratch *s);
-/* Gives back large buffers after something large went through. */
+/* Gives back large buffers after something large went through. What was built last is gone. */
 void am_scratch_trim(struct am_scratch *s);
+/* The same, but the chunk built last stays valid. */
+void am_scratch_trim_columns(struct am_scratch *s);
+/* Gives back everything that can be made again. */
+void am_scratch_drop(struct am_scratch *s);
 
 struct am_limits {
 	size_t max_inflate;

@@ -342,6 +342,7 @@ int am_commit_local(am_doc *doc, am_change *c, am_hash *ret_hash)
 	}
 	am_graph_add(doc, c);
 	am_graph_cache(doc, chunk.p, chunk.n);
+	am_scratch_trim_columns(doc->scratch);
 	c->raw = chunk.p;
 	c->raw_n = chunk.n;
 	*ret_hash = c->hash;

@@ -98,7 +98,7 @@ static void slots_refill(struct am_graph *g)
 
 static int slots_reserve(struct am_graph *g, const am_allocator *a)
 {
-	size_t want = g->n_slots ? g->n_slots * 2 : 64;
+	size_t want = g->n_slots ? g->n_slots * 2 : 8;
 	uint32_t *p;
 
 	if ((g->row.n + 1) * 3 <= g->n_slots * 2)
@@ -114,10 +114,17 @@ static int slots_reserve(struct am_graph *g, const am_allocator *a)
 
 /* ---- rows ---- */
 
-void am_graph_fini(struct am_graph *g, const am_allocator *a)
+void am_graph_uncache(struct am_graph *g, const am_allocator *a)
 {
 	for (size_t i = g->cache_head; i < g->cached.n; i++)
 		am_mem_free(a, g->cached.p[i].p);
+	am_vec_free(a, &g->cached);
+	g->cache_head = g->cache_first = g->cache_bytes = 0;
+}
+
+void am_graph_fini(struct am_graph *g, const am_allocator *a)
+{
+	am_graph_uncache(g, a);
 	for (size_t i = 0; i < g->actor.n; i++)
 		am_mem_free(a, g->actor.p[i].p);
 	am_vec_free(a, &g->hash);
@@ -132,7 +139,6 @@ void am_graph_fini(struct am_graph *g, const am_allocator *a)
 	am_vec_free(a, &g->flag);
 	am_vec_free(a, &g->heap);
 	am_vec_free(a, &g->touched);
-	am_vec_free(a, &g->cached);
 	*g = (struct am_graph){0};
 }
 

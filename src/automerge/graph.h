@@ -126,6 +126,8 @@ int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret);
 int am_graph_header(am_doc *doc, uint32_t row, am_change *c);
 /* Hands the bytes of the newest row to the cache (copied; failing is harmless). */
 void am_graph_cache(am_doc *doc, const uint8_t *p, size_t n);
+/* Empties the cache; chunks are rebuilt when asked for. */
+void am_graph_uncache(struct am_graph *g, const am_allocator *a);
 
 int am_hash_cmp(const void *a, const void *b); /* for qsort */
 /* Sorts and removes duplicates; returns the new length. */

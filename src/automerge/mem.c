@@ -48,9 +48,13 @@ void am_mem_free(const am_allocator *a, void *p)
 		a->realloc(a->ctx, p, 0);
 }
 
+/* Most vectors hold one or two elements for ever: heads, sync states, actors. */
+#define VEC_FIRST_BYTES 64
+#define MOVE_MAX 65536
+
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
 {
-	size_t want = *cap ? *cap * 2 : 32;
+	size_t first = VEC_FIRST_BYTES / size, want = *cap ? *cap + *cap / 2 : first;
 	void *q;
 
 	if (want < need)
@@ -61,6 +65,31 @@ int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_
 	*p = q;
 	*cap = want;
 	return AM_OK;
+}
+
+void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t size)
+{
+	size_t keep = n + n / 32;
+	void *q;
+
+	if (*cap <= keep + keep / 16)
+		return;
+	if (n == 0) {
+		am_mem_free(a, *p);
+		*p = NULL;
+		*cap = 0;
+		return;
+	}
+	/* A small one moves: cut off where it stands it would leave a hole of no use. */
+	q = keep * size > MOVE_MAX ? am_mem_realloc(a, *p, keep, size) : am_mem_alloc(a, keep * size);
+	if (!q)
+		return; /* it stays as it was */
+	if (keep * size <= MOVE_MAX) {
+		memcpy(q, *p, n * size);
+		am_mem_free(a, *p);
+	}
+	*p = q;
+	*cap = keep;
 }
 
 /* ---- arena ---- */

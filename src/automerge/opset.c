@@ -303,10 +303,11 @@ static int reserve_actors(am_doc *doc)
 }
 
 /* One operation touches at most four trees, two of them three times; a touch
- * splits at most one node per level. */
+ * splits at most one node per level, and a tree gets one level more at most. The
+ * rest is for cutting a run when the operation is taken back. */
 static size_t nodes_needed(const struct am_ops *ops)
 {
-	return ops->span.n < 200 ? 32 : 96;
+	return 8 * ((size_t)ops->height + 2) + 4;
 }
 
 int am_ops_reserve(am_doc *doc, size_t n_refs, size_t bytes)

@@ -251,6 +251,7 @@ static int chunks_since(am_doc *doc, const am_hash *have, size_t n, struct am_ou
 		if (rc == AM_OK)
 			am_out_put(o, chunk.p, chunk.n);
 	}
+	am_scratch_trim(doc->scratch);
 	am_vec_free(&doc->a, &rows);
 	return rc ? rc : o->err;
 }

@@ -109,6 +109,16 @@ static void node_put(struct am_ops *ops, uint32_t i, unsigned at, uint32_t slot,
 	adopt(ops, i, slot, kind);
 }
 
+static void note_height(struct am_ops *ops, uint32_t root)
+{
+	uint32_t h = 0;
+
+	for (uint32_t i = root; !node_at(ops, i)->leaf; i = node_at(ops, i)->slot[0])
+		h++;
+	if (h > ops->height)
+		ops->height = h;
+}
+
 static void tree_put(struct am_ops *ops, uint32_t *root, uint32_t i, unsigned at, uint32_t slot, uint32_t w,
 		     enum tree_kind kind)
 {
@@ -130,6 +140,7 @@ static void tree_put(struct am_ops *ops, uint32_t *root, uint32_t i, unsigned at
 	if (p == AM_NONE) {
 		p = *root = node_new(ops, false);
 		node_put(ops, p, 0, i, 0, kind);
+		note_height(ops, p);
 	}
 	k = node_slot(node_at(ops, p), i);
 	node_at(ops, p)->w[k] = node_sum(node_at(ops, i), kind);

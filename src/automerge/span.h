@@ -95,6 +95,7 @@ struct am_ops {
 	size_t reg_slots, obj_slots, key_slots;
 	size_t count;     /* operations, deletes included */
 	uint32_t max;     /* greatest counter */
+	uint32_t height;  /* levels of nodes above the leaves in the highest tree there ever was */
 	uint32_t last_obj; /* slot of the last lookup */
 	AM_VEC(struct am_undo) undo;
 	uint32_t batch;   /* current undo batch, 0 = none */

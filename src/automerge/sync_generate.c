@@ -371,6 +371,7 @@ int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out)
 	if (rc == AM_OK && must_reset(doc, s))
 		s->reset_sent = true;
 out:
+	am_scratch_trim(doc->scratch);
 	am_out_free(&o);
 	return rc;
 }

@@ -19,4 +19,9 @@ char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull))
 void *xmemdup(const void *p, size_t n) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0), returns_nonnull));
+
+/* For the start of a long-lived process, before its first thread. */
+void alloc_setup(void);
+/* Gives free pages back to the system. Looks at every free block. */
+void alloc_trim(void);
 #endif

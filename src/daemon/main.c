@@ -194,7 +194,9 @@ int main(int argc, char **argv)
 						   {"status", "status"},   {"start", "start"},
 						   {"stop", "stop"},       {"flush-pool", "flush"}};
 	struct arguments a = {.uv = 3, .conda = 3, .cells = -1};
-	int status = parse(argc, argv, &a);
+	int status;
+	alloc_setup();
+	status = parse(argc, argv, &a);
 	if (status >= 0)
 		return status;
 	log_level(&a);

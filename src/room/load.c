@@ -255,6 +255,7 @@ static void go_live(struct room *room, struct load *load)
 	room_recheck_trust(room);
 	state_trust(room);
 	room_write_sidecar(room);
+	room_shrink(room);
 }
 
 static void load_done(void *ctx)

@@ -28,11 +28,43 @@ void heads_fini(struct heads *h)
 	*h = (struct heads){0};
 }
 
+#define ROOM_QUIET HOST_SEC(5)
+
 static void evict_due(void *ctx)
 {
 	struct room *room = ctx;
 	if (room->peers.n == 0 && room->pins == 0)
 		room_drain(room, false, NULL, NULL);
+}
+
+/* A timer that is not moved with every keystroke. */
+static void quiet_due(void *ctx)
+{
+	struct room *room = ctx;
+	if (room->stirred) {
+		room->stirred = false;
+		host_timer_start(&room->quiet_timer, ROOM_QUIET);
+	} else {
+		room_shrink(room);
+		alloc_trim();
+	}
+}
+
+void room_stir(struct room *room)
+{
+	room->stirred = true;
+	if (!host_timer_active(&room->quiet_timer))
+		host_timer_start(&room->quiet_timer, ROOM_QUIET);
+}
+
+void room_shrink(struct room *room)
+{
+	/* Refused inside a transaction: there will be another quiet time. */
+	size_t n;
+	if (room->nb)
+		(void)am_shrink(notebook_doc(room->nb));
+	(void)am_heads(room->state_doc, &n); /* ends the change that is open */
+	(void)am_shrink(room->state_doc);
 }
 
 static am_doc *state_doc_new(struct host *h)
@@ -70,6 +102,7 @@ struct room *room_new(struct room_service *svc, enum room_kind kind, const char 
 	room->exporter = ipynb_export_new();
 	room->autosave = autosave_new(room);
 	host_timer_init(&room->evict_timer, svc->host, evict_due, room);
+	host_timer_init(&room->quiet_timer, svc->host, quiet_due, room);
 	return room;
 }
 
@@ -80,6 +113,7 @@ void room_free(struct room *room)
 		if (room->svc->turn_rooms.p[i] == room)
 			room->svc->turn_rooms.p[i] = NULL;
 	host_timer_stop(&room->evict_timer);
+	host_timer_stop(&room->quiet_timer);
 	watch_stop(room);
 	autosave_free(room->autosave);
 	room_launch_cancel(room);

@@ -108,6 +108,8 @@ struct room {
 	VEC(struct fold *) folds; /* rooms folded into this one whose peers may still send (11.5 step 11) */
 
 	struct host_timer evict_timer;
+	struct host_timer quiet_timer; /* to give memory back */
+	bool stirred;                  /* something happened since it was started */
 	VEC(struct room_join *) waiting; /* joins parked on loading, or on the end */
 	struct drain *drain;             /* the end is under way */
 };
@@ -154,6 +156,11 @@ void room_pin(struct room *room);
 void room_unpin(struct room *room);
 /* Marks the room for the end of this turn: fan-out, autosave, acknowledgements. */
 void room_touch(struct room *room);
+/* A turn in which something happened is over: some quiet seconds later the room is
+ * brought back to what it needs. */
+void room_stir(struct room *room);
+/* Gives back what the documents keep for their next edits. */
+void room_shrink(struct room *room);
 
 /* ---- change.c: after the notebook document changed ---- */
 

@@ -56,6 +56,7 @@ static void turn_end(void *ctx)
 		room->queued_turn = false;
 		room_settle(room);
 		room_pump(room);
+		room_stir(room);
 	}
 	svc->turn_rooms.n = 0;
 }
