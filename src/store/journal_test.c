@@ -97,19 +97,24 @@ static void stop(struct fixture *f)
 	f->h = NULL;
 }
 
+static void set_dirs(struct fixture *f, const char *root)
+{
+	char *parent = path_join(root, "run");
+
+	f->root = xstrdup(root);
+	f->dir = path_join(root, "notebook-docs");
+	f->fallback = path_join(parent, "0123");
+	free(parent);
+}
+
 static void init(struct fixture *f)
 {
 	/* In memory where possible: thousands of syncs are made. */
 	char root[64];
-	char *parent;
 
 	snprintf(root, sizeof root, "%s/journal-test-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(root));
-	f->root = xstrdup(root);
-	f->dir = path_join(root, "notebook-docs");
-	parent = path_join(root, "run");
-	f->fallback = path_join(parent, "0123");
-	free(parent);
+	set_dirs(f, root);
 }
 
 static void remove_root(struct fixture *f)
@@ -840,8 +845,9 @@ static void test_fault_loops(void **state)
 
 /* ---- sudden death ---- */
 
-/* In the child: appends for ever, and reports on fd what is synced. */
-static _Noreturn void kill_child(struct fixture *f, int fd, uint64_t crash_at)
+/* In the child, a program of its own (sanitizers mind threads after a fork):
+ * appends for ever, and reports on standard output what is synced. */
+static _Noreturn void kill_child(struct fixture *f, uint64_t crash_at)
 {
 	struct fault_rule crash = {.ops = FAULT_CHANGE, .nth = crash_at, .action = FAULT_CRASH};
 
@@ -862,7 +868,7 @@ static _Noreturn void kill_child(struct fixture *f, int fd, uint64_t crash_at)
 		if (host_run_until(f->h, all_synced, f, LIMIT) < 0)
 			_exit(9);
 		n = f->m.n;
-		if (write(fd, &n, sizeof n) != sizeof n)
+		if (write(STDOUT_FILENO, &n, sizeof n) != sizeof n)
 			_exit(8);
 	}
 }
@@ -872,14 +878,19 @@ static void kill_once(uint64_t crash_at, unsigned reports)
 	struct fixture f = {0};
 	uint32_t synced = 0, n;
 	int fds[2], status;
+	char at[24];
 	pid_t pid;
 
 	init(&f);
 	assert_int_equal(pipe(fds), 0);
+	snprintf(at, sizeof at, "%u", (unsigned)crash_at);
 	pid = fork();
 	if (pid == 0) {
+		dup2(fds[1], STDOUT_FILENO);
 		close(fds[0]);
-		kill_child(&f, fds[1], crash_at);
+		close(fds[1]);
+		execl("/proc/self/exe", "journal_test", "--kill", f.root, at, (char *)NULL);
+		_exit(127);
 	}
 	close(fds[1]);
 	while (read(fds[0], &n, sizeof n) == sizeof n) {
@@ -993,7 +1004,7 @@ static void test_snapshots_kept(void **state)
 	free(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -1007,5 +1018,11 @@ int main(void)
 		T(test_gc), T(test_snapshots_kept),
 	};
 
+	if (argc == 4 && strcmp(argv[1], "--kill") == 0) {
+		struct fixture f = {0};
+
+		set_dirs(&f, argv[2]);
+		kill_child(&f, strtoull(argv[3], NULL, 10));
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
