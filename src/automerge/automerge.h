@@ -350,6 +350,12 @@ AM_API int am_sync_decode(const void *p, size_t n, const am_allocator *a, am_syn
 /* Back to a fresh state (a peer that lost its replica). */
 AM_API void am_sync_reset(am_sync *s);
 
+/* The next am_sync_generate makes a message even if there is nothing new to say:
+ * for an owner that delays the answer to a change. When the peer's next message
+ * says that it holds the same heads, the protocol takes both sides for informed,
+ * yet the peer has never been told. */
+AM_API void am_sync_insist(am_sync *s);
+
 /* The next message; out->n == 0: nothing to say until something changes. */
 AM_API int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out);
 enum {

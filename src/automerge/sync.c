@@ -112,6 +112,11 @@ void am_sync_reset(am_sync *s)
 	*s = (am_sync){.a = a};
 }
 
+void am_sync_insist(am_sync *s)
+{
+	s->have_responded = false;
+}
+
 void am_sync_free(am_sync *s)
 {
 	am_allocator a;

@@ -62,6 +62,12 @@ static bool send_sync(struct peer *peer, struct peer_slot *slot)
 	struct buf frame = {0};
 	bool sent = false;
 	int r = am_sync_generate(slot_doc(peer, slot), slot->sync, &message);
+	if (r == AM_OK && message.n == 0 && slot->owed) {
+		/* The acknowledgement waited for the disk; what the peer said meanwhile does not stand for it. */
+		am_sync_insist(slot->sync);
+		r = am_sync_generate(slot_doc(peer, slot), slot->sync, &message);
+	}
+	slot->owed = false;
 	if (r == AM_OK && message.n > 0) {
 		if (frame_append(&frame, slot->face->frame_type, message.p, message.n) == 0) {
 			send_buf(peer, &frame);
@@ -401,6 +407,7 @@ static int sync_receive(struct peer *peer, struct peer_slot *slot, const void *p
 	if (slot->face->document == FACE_DOC_NOTEBOOK && !slot->heard)
 		face_peer_note_first_sync(&peer->face, report.empty_heads);
 	slot->heard = true;
+	slot->owed |= report.had_changes && !(flags & AM_SYNC_STRIP_CHANGES);
 	if (report.applied && slot->face->document == FACE_DOC_NOTEBOOK) {
 		uint64_t seq = room_changed(peer->room, true);
 		if (seq)
