@@ -152,7 +152,8 @@ static int write_state(struct pool *p, const char *venv, int64_t created, bool t
 	char hash[SHA256_HEX_BYTES];
 	struct buf b = {0};
 	package_hash(p, hash);
-	buf_printf(&b, "{\"created_at\":%lld,\"packages\":\"%s\",\"taken\":%s,\"changed_at\":%lld}\n", (long long)created,
+	buf_printf(&b, "{\"created_at\":%lld,\"packages\":\"%s\",\"taken\":%s,\"changed_at\":%lld}\n",
+		   (long long)created,
 		   hash, taken ? "true" : "false", (long long)(host_wall_ns(p->host) / 1000000000));
 	char *path = path_join(venv, STATE_FILE);
 	int r = host_file_replace_atomic(p->host, path, b.p, b.n, 0644, NULL);

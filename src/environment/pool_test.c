@@ -304,7 +304,8 @@ static void on_resolved(void *ctx, const struct resolve_result *r)
 		assert_string_equal(r->spec->venv_path, r->pool_venv);
 }
 
-static const char *resolve(struct world *w, const char *type, const char *source, const char *metadata, const char *cell)
+static const char *resolve(struct world *w, const char *type, const char *source, const char *metadata,
+			   const char *cell)
 {
 	struct json_object *m = metadata ? json_parse(metadata, strlen(metadata)) : NULL;
 	const char *const cells[] = {cell};
@@ -353,7 +354,8 @@ static void test_resolve(void **state)
 	expect(resolve(w, "python", "conda:prewarmed", NULL, NULL),
 	       "Conda pool empty - no environment available|error: Conda pool empty");
 	expect(resolve(w, "ir", "auto", NULL, NULL), "Unsupported kernel type: ir. Supported types: python, deno");
-	expect(resolve(w, "auto", "auto", "{\"kernelspec\":{\"name\":\"ir\",\"language\":\"R\"}}", NULL), "kernel type: ir");
+	expect(resolve(w, "auto", "auto", "{\"kernelspec\":{\"name\":\"ir\",\"language\":\"R\"}}", NULL),
+	       "kernel type: ir");
 	expect(resolve(w, "auto", "auto", "{\"kernelspec\":{\"name\":\"deno\"}}", NULL), "deno was not found");
 }
 

@@ -207,7 +207,8 @@ static void note_project_file(const char *start)
 	for (;;) {
 		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 			if (exists(dir, names[i])) {
-				log_info("environment", "%s/%s is not used: project environments are not built yet", dir,
+				log_info("environment", "%s/%s is not used: project environments are not built yet",
+					 dir,
 					 names[i]);
 				free(dir);
 				return;
@@ -258,7 +259,8 @@ static void end_with_spec(struct resolve *r, const struct kernel_launch_spec *sp
 static void end_with_python(struct resolve *r, const char *python, const char *prefix, const char *venv,
 			    const char *pool_venv)
 {
-	const char *argv[] = {python, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}", NULL};
+	const char *argv[] = {python, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}",
+			      NULL};
 	char *uv = python_find_uv(r->cache_dir), *uv_dir = uv ? path_dir(uv) : NULL;
 	const struct kernel_launch_spec spec = {
 		.kernel_type = r->kernel_type,
@@ -405,7 +407,8 @@ static struct resolve *resolve_python(struct resolve *r, const struct resolve_re
 	} else if (!strncmp(source, "conda:", 6)) {
 		end_with_error(r, "Conda pool empty - no environment available", "Conda pool empty");
 	} else if (!strcmp(source, "uv:pyproject")) {
-		end_with_error(r, "Failed to launch kernel: project environments (uv:pyproject) are not built yet", NULL);
+		end_with_error(r, "Failed to launch kernel: project environments (uv:pyproject) are not built yet",
+			       NULL);
 	} else {
 		note_project_file(r->cwd);
 		pending = prewarmed(r, request->wait_ms);

@@ -27,12 +27,14 @@ struct resolve_request {
 };
 
 struct resolve_result {
-	const char *error;	 /* NULL, or the sentence for an Error answer; then only kernel_type / env_source are set */
+	/* NULL, or the sentence for an Error answer; then only kernel_type / env_source are set */
+	const char *error;
 	const char *status_word; /* with error: for the kernel_status broadcast, `error: …` */
 	const char *kernel_type, *env_source;
 	const struct kernel_launch_spec *spec;
 	struct json_object *launched_config; /* protocol.md 7.1; take a reference to keep it */
-	const char *pool_venv;		     /* taken from the pool: pool_discard it when the kernel has ended; or NULL */
+	/* taken from the pool: pool_discard it when the kernel has ended; or NULL */
+	const char *pool_venv;
 };
 
 struct resolve;

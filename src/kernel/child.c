@@ -137,7 +137,8 @@ static int start_real(struct child *c, const struct kernel_launch_spec *spec, ch
 	return 0;
 }
 
-int child_start(struct kernel_service *service, const struct kernel_launch_spec *spec, const struct child_events *events,
+int child_start(struct kernel_service *service, const struct kernel_launch_spec *spec,
+		const struct child_events *events,
 		void *ctx, struct child **ret_child, char **ret_error)
 {
 	struct child *c = xcalloc(1, sizeof *c);

@@ -33,7 +33,8 @@ struct kernel_service {
 	VEC(struct child *) dying;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
-	struct map *final_streams; /* blobs of finished stream outputs: not to be superseded by anybody (kernel_stream.c) */
+	/* blobs of finished stream outputs: not to be superseded by anybody (kernel_stream.c) */
+	struct map *final_streams;
 };
 /* From child.c, when a buried one is gone. */
 void kernel_service_check_stopped(struct kernel_service *service);
@@ -66,7 +67,8 @@ struct child {
 };
 
 /* Starts the process and connects. On failure *ret_error is a malloced sentence. */
-int child_start(struct kernel_service *service, const struct kernel_launch_spec *spec, const struct child_events *events,
+int child_start(struct kernel_service *service, const struct kernel_launch_spec *spec,
+		const struct child_events *events,
 		void *ctx, struct child **ret_child, char **ret_error);
 /* Sends one message; msg_id NULL = a fresh one. 0, -EAGAIN (nobody listens there), other errors. */
 int child_send(struct child *c, enum channel channel, const char *msg_type, const char *msg_id, const char *content,

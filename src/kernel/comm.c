@@ -398,7 +398,8 @@ static bool join_stream(struct buf *list, struct json_slice last, struct json_sl
 		return false;
 	struct json_slice a = json_slice_get(last, "name"), b = json_slice_get(output, "name");
 	struct json_slice text = json_slice_get(last, "text"), more = json_slice_get(output, "text");
-	if (!a.p || a.n != b.n || memcmp(a.p, b.p, a.n) != 0 || !json_slice_is_string(text) || !json_slice_is_string(more))
+	if (!a.p || a.n != b.n || memcmp(a.p, b.p, a.n) != 0 || !json_slice_is_string(text) ||
+	    !json_slice_is_string(more))
 		return false;
 	buf_append_str(list, "{\"output_type\":\"stream\",\"name\":");
 	buf_append(list, a.p, a.n);

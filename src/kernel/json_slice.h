@@ -18,7 +18,8 @@ struct json_slice {
 	size_t n;      /* without white space around it */
 };
 
-/* Checks one whole JSON text and views it. NaN, Infinity and -Infinity are let through (Python writes them). -EINVAL. */
+/* Checks one whole JSON text and views it; else -EINVAL. NaN, Infinity and -Infinity are let through (Python writes
+ * them). */
 int json_slice_init(struct json_slice *s, const void *p, size_t n);
 
 bool json_slice_is_object(struct json_slice s);

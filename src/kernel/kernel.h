@@ -60,11 +60,12 @@ struct kernel_launch_spec {
 	const char *kernel_type; /* "python", "deno" or a kernelspec's name: what clients see */
 	const char *env_source;	 /* "uv:prewarmed", … */
 	const char *kernel_name; /* in the connection file: "python3", "deno" */
-	/* NULL-terminated; an argument equal to or holding {connection_file}, {prefix}, {resource_dir} has it put in. */
+	/* NULL-terminated; {connection_file}, {prefix} and {resource_dir} are put in wherever they stand. */
 	const char *const *argv;
 	const char *prefix;	  /* sys.prefix of the environment for {prefix}; may be NULL */
 	const char *resource_dir; /* for {resource_dir}; may be NULL */
-	const char *const *env;	  /* NULL-terminated KEY=VALUE that win over the cleaned environment; may be NULL */
+	/* NULL-terminated KEY=VALUE that win over the cleaned environment; may be NULL */
+	const char *const *env;
 	const char *venv_path;	  /* sets VIRTUAL_ENV and puts <venv>/bin first on PATH; may be NULL */
 	const char *conda_prefix; /* the same with CONDA_PREFIX; may be NULL */
 	const char *tool_dir;	  /* a directory for PATH behind the environment's (uv's); may be NULL */
@@ -185,7 +186,8 @@ void kernel_outputs_changed(struct kernel *k, const char *cell_id, bool has_coun
 void kernel_cell_removed(struct kernel *k, const char *cell_id);
 
 /* Asks the kernel; the answer comes as `completion` / `history` with token. -ENOTCONN no kernel (then no callback).
- * While something runs, an empty result comes after <= 1 s; otherwise an error after 4.5 s. pattern NULL or "" = all. */
+ * While something runs, an empty result comes after <= 1 s; otherwise an error after 4.5 s. pattern NULL or ""
+ * = all. */
 int kernel_complete(struct kernel *k, uint64_t token, const char *code, size_t cursor_pos);
 int kernel_history(struct kernel *k, uint64_t token, const char *pattern, int64_t n, bool unique);
 /* SendComm: a whole Jupyter message (kernels.md 12). Only comm_open, comm_msg, comm_close, comm_info_request pass. The

@@ -27,7 +27,7 @@ static void status_of_execution(struct kernel *k, struct execution *x, bool busy
 /* Other traffic (completion, comms) is told about but ends no cell and flips no document (trap 5). */
 static void status_of_other(struct kernel *k, const char *state)
 {
-	static const char *const words[][2] = {{"busy", "busy"},	   {"idle", "idle"},	 {"restarting", "starting"},
+	static const char *const words[][2] = {{"busy", "busy"}, {"idle", "idle"}, {"restarting", "starting"},
 					       {"terminating", "shutdown"}, {"dead", "shutdown"}};
 	const char *word = "unknown";
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -43,7 +43,8 @@ static void on_status(struct kernel *k, const struct jupyter_message *m)
 	bool busy = state && !strcmp(state, "busy"), idle = state && !strcmp(state, "idle");
 	if (x && (busy || idle))
 		status_of_execution(k, x, busy);
-	else if (state && strcmp(state, "starting") != 0 && !kernel_is_probe(k, m->parent_id)) /* that one comes late (trap 6) */
+	/* that one comes late (trap 6) */
+	else if (state && strcmp(state, "starting") != 0 && !kernel_is_probe(k, m->parent_id))
 		status_of_other(k, state);
 	free(state);
 }

@@ -112,7 +112,8 @@ static void on_output(void *ctx, struct execution *x, size_t index, bool replace
 	struct world *w = ctx;
 	w->outputs++;
 	if (!w->silent)
-		note(w, "%s:%s:%zu%s", output_type_name(x->outputs.p[index].type), x->cell_id, index, replaced ? "=" : "");
+		note(w, "%s:%s:%zu%s", output_type_name(x->outputs.p[index].type), x->cell_id, index,
+		     replaced ? "=" : "");
 }
 
 static void on_cleared(void *ctx, struct execution *x)
@@ -120,7 +121,8 @@ static void on_cleared(void *ctx, struct execution *x)
 	note(ctx, "cleared:%s", x->cell_id);
 }
 
-static void on_display_update(void *ctx, const char *id, const char *data, size_t data_n, const char *meta, size_t meta_n)
+static void on_display_update(void *ctx, const char *id, const char *data, size_t data_n, const char *meta,
+			      size_t meta_n)
 {
 	struct world *w = ctx;
 	(void)id, (void)data, (void)data_n, (void)meta, (void)meta_n;
@@ -219,7 +221,8 @@ static void flood(struct world *w, const char *id)
 
 static void junk(struct world *w, const char *id)
 {
-	static const char *const contents[] = {"[]", "nope", "{\"text\":5}", "{\"name\":\"weird\",\"text\":\"w\"}", "{}"};
+	static const char *const contents[] = {"[]", "nope", "{\"text\":5}", "{\"name\":\"weird\",\"text\":\"w\"}",
+					       "{}"};
 	struct multipart m = {0};
 	begin(w, id);
 	multipart_add(&m, "x", 1);
@@ -315,7 +318,8 @@ static void on_execute(struct world *w, const char *id, const char *code)
 	} else if (!strcmp(code, "page")) {
 		begin(w, id);
 		sim_say(w->sim, CHANNEL_SHELL, "execute_reply", id,
-			"{\"status\":\"ok\",\"payload\":[{\"source\":\"page\",\"data\":{\"text/plain\":\"help\"},\"start\":0}]}");
+			"{\"status\":\"ok\",\"payload\":[{\"source\":\"page\",\"data\":{\"text/plain\":\"help\"},"
+			"\"start\":0}]}");
 		say_stream(w, id, "stdout", "before\n");
 		sim_status(w->sim, id, "idle");
 	} else {
@@ -936,7 +940,8 @@ static void test_wire(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt), T(test_interrupt_before_start),
+		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt),
+			T(test_interrupt_before_start),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
 		T(test_clear_output),	 T(test_segments),	 T(test_superseded_blobs), T(test_page),

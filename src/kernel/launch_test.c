@@ -70,7 +70,8 @@ static void test_environment(void **state)
 static void test_arguments(void **state)
 {
 	(void)state;
-	const char *const argv[] = {"{prefix}/bin/x", "--f={connection_file}", "{resource_dir}", "{connection_file}", NULL};
+	const char *const argv[] = {"{prefix}/bin/x", "--f={connection_file}", "{resource_dir}", "{connection_file}",
+				    NULL};
 	const struct kernel_launch_spec spec = {.argv = argv, .prefix = "/p", .resource_dir = "/r"};
 	struct launch_strings got = {0};
 	launch_arguments(&spec, "/c/{prefix}.json", &got);
@@ -116,7 +117,8 @@ static void test_kernelspecs(void **state)
 	struct kernelspec k;
 	put("one/kernels/broken/kernel.json", "{\"argv\":[]}");
 	put("one/kernels/ir/kernel.json",
-	    "{\"argv\":[\"R\",\"{connection_file}\"],\"display_name\":\"R\",\"language\":\"R\",\"interrupt_mode\":\"message\","
+	    "{\"argv\":[\"R\",\"{connection_file}\"],\"display_name\":\"R\",\"language\":\"R\","
+	    "\"interrupt_mode\":\"message\","
 	    "\"env\":{\"A\":\"${WHO}-x\",\"B\":\"${NOT_SET_AT_ALL}\"}}");
 	put("two/kernels/ir/kernel.json", "{\"argv\":[\"other\"]}");
 	put("two/kernels/julia-1.9/kernel.json", "{\"argv\":[\"julia\"],\"language\":\"julia\"}");

@@ -58,7 +58,8 @@ bool output_media_is_json(const char *media_type, size_t n)
 
 bool output_media_is_binary(const char *media_type, size_t n)
 {
-	static const char *const text_subtypes[] = {"json", "javascript", "ecmascript", "xml", "xhtml+xml", "mathml+xml",
+	static const char *const text_subtypes[] = {"json", "javascript", "ecmascript", "xml", "xhtml+xml",
+						    "mathml+xml",
 						    "sql", "graphql", "x-latex", "x-tex"};
 	if (starts(media_type, n, "image/"))
 		return !ends(media_type, n, "+xml");
@@ -446,7 +447,8 @@ int output_replace_data(const struct output_blobs *blobs, const char *entry, con
 			buf_append(&output, w.value.p, w.value.n);
 		}
 		buf_append_byte(&output, '}');
-		r = output_store(blobs, output_type_name(type), (const char *)output.p, output.n, ret_entry, NULL, &type);
+		r = output_store(blobs, output_type_name(type), (const char *)output.p, output.n, ret_entry, NULL,
+				 &type);
 	}
 	buf_free(&text);
 	buf_free(&output);

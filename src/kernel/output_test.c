@@ -80,7 +80,8 @@ static void test_manifests(void **state)
 			"{\"output_type\":\"display_data\",\"data\":{\"text/plain\":{\"inline\":\"x\"},\"text/html\":"
 			"{\"inline\":\"ab\"}},\"transient\":{\"display_id\":\"d1\"}}");
 	expect_manifest("execute_result",
-			"{\"execution_count\":3,\"data\":{\"application/json\":{\"b\":1,\"a\":NaN}},\"metadata\":{\"k\":1}}",
+			"{\"execution_count\":3,\"data\":{\"application/json\":{\"b\":1,\"a\":NaN}},\"metadata\":"
+			"{\"k\":1}}",
 			"{\"output_type\":\"execute_result\",\"data\":{\"application/json\":{\"inline\":"
 			"\"{\\\"b\\\":1,\\\"a\\\":\\\"NaN\\\"}\"}},\"execution_count\":3,\"metadata\":{\"k\":1}}");
 	expect_manifest("error", "{\"ename\":\"E\",\"evalue\":\"v\",\"traceback\":[\"l1\",\"l2\"]}",
@@ -111,17 +112,20 @@ static void test_binary(void **state)
 static void test_rounds(void **state)
 {
 	(void)state;
-	expect_round("{\"output_type\":\"execute_result\",\"execution_count\":7,\"data\":{\"text/plain\":[\"a\\n\",\"b\"],"
+	expect_round("{\"output_type\":\"execute_result\",\"execution_count\":7,\"data\":{\"text/plain\":"
+		     "[\"a\\n\",\"b\"],"
 		     "\"application/vnd.x+json\":{\"z\":[1,2.50,12345678901234567890]}},\"metadata\":{\"m\":{}},"
 		     "\"transient\":{\"display_id\":\"q\"}}",
-		     "{\"output_type\":\"execute_result\",\"data\":{\"text/plain\":\"a\\nb\",\"application/vnd.x+json\":"
+		     "{\"output_type\":\"execute_result\",\"data\":{\"text/plain\":\"a\\nb\","
+		     "\"application/vnd.x+json\":"
 		     "{\"z\":[1,2.50,12345678901234567890]}},\"execution_count\":7,\"metadata\":{\"m\":{}}}");
 	expect_round("{\"output_type\":\"stream\",\"name\":\"stderr\",\"text\":[\"x\\n\",\"y\"]}",
 		     "{\"output_type\":\"stream\",\"name\":\"stderr\",\"text\":\"x\\ny\"}");
 	expect_round("{\"output_type\":\"error\",\"ename\":\"E\",\"evalue\":\"\",\"traceback\":[]}",
 		     "{\"output_type\":\"error\",\"ename\":\"E\",\"evalue\":\"\",\"traceback\":[]}");
 	expect_round("{\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"lone \\ud800 \\ud83d\\ude00\"}",
-		     "{\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"lone \xef\xbf\xbd \xf0\x9f\x98\x80\"}");
+		     "{\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":"
+		     "\"lone \xef\xbf\xbd \xf0\x9f\x98\x80\"}");
 }
 
 static void test_threshold(void **state)
@@ -172,7 +176,8 @@ static void test_no_store(void **state)
 	enum output_type t;
 	blobs.fail = -ENOSPC;
 	assert_int_equal(output_store(&ops, "display_data", json, strlen(json), &entry, NULL, &t), 0);
-	assert_string_equal(entry, "{\"output_type\":\"display_data\",\"data\":{\"text/plain\":\"x\"},\"metadata\":{}}");
+	assert_string_equal(entry,
+			    "{\"output_type\":\"display_data\",\"data\":{\"text/plain\":\"x\"},\"metadata\":{}}");
 	assert_int_equal(output_load(&ops, entry, &back), 0);
 	free(entry);
 	struct buf big = {0};
@@ -199,7 +204,8 @@ static void test_unresolvable(void **state)
 	hash[64] = '\0';
 	assert_int_equal(output_load(&ops, hash, &out), -ENOENT);
 	assert_string_equal(buf_cstr(&out),
-			    "{\"output_type\":\"stream\",\"name\":\"stderr\",\"text\":\"[output could not be resolved]\"}");
+			    "{\"output_type\":\"stream\",\"name\":\"stderr\",\"text\":\"[output could not be "
+			    "resolved]\"}");
 	buf_clear(&out);
 	assert_int_equal(output_load(&ops, "{nope", &out), -EINVAL);
 	assert_string_equal(buf_cstr(&out),
@@ -211,7 +217,8 @@ static void test_replace(void **state)
 {
 	(void)state;
 	struct output_blobs ops = test_blobs_ops(&blobs);
-	const char *json = "{\"data\":{\"text/plain\":\"1\"},\"execution_count\":4,\"transient\":{\"display_id\":\"p\"}}";
+	const char *json =
+		"{\"data\":{\"text/plain\":\"1\"},\"execution_count\":4,\"transient\":{\"display_id\":\"p\"}}";
 	char *entry, *next, *display_id;
 	enum output_type t;
 	assert_int_equal(output_store(&ops, "execute_result", json, strlen(json), &entry, NULL, &t), 0);
@@ -234,7 +241,8 @@ static void test_slices(void **state)
 {
 	(void)state;
 	struct json_slice s;
-	static const char *const bad[] = {"", "{", "[1,]", "{\"a\"}", "{\"a\":}", "\"x", "tru", "01x", "[1 2]", "{\"a\":1,}",
+	static const char *const bad[] = {"", "{", "[1,]", "{\"a\"}", "{\"a\":}", "\"x", "tru", "01x", "[1 2]",
+					  "{\"a\":1,}",
 					  "\"\\x\"", "\"\\u12g4\"", "nul", "1.", "-", "{1:2}", "[]]"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_int_equal(json_slice_init(&s, bad[i], strlen(bad[i])), -EINVAL);
@@ -274,9 +282,12 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_media),	     cmocka_unit_test(test_manifests), cmocka_unit_test(test_binary),
-		cmocka_unit_test(test_rounds),	     cmocka_unit_test(test_threshold), cmocka_unit_test(test_over_limit),
-		cmocka_unit_test(test_no_store),     cmocka_unit_test(test_unresolvable), cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_media),	     cmocka_unit_test(test_manifests),
+		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_rounds),	     cmocka_unit_test(test_threshold),
+			cmocka_unit_test(test_over_limit),
+		cmocka_unit_test(test_no_store),     cmocka_unit_test(test_unresolvable),
+			cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_slices),
 	};
 	return cmocka_run_group_tests(tests, NULL, teardown);

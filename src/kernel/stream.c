@@ -355,13 +355,15 @@ static size_t extended_colour(const struct stream *s, size_t i, uint32_t *ret_co
 	size_t at = i + 2, used = 4;
 	if (s->colon[i + 1] && i + 5 < s->n_params && s->colon[i + 5])
 		at++, used++;
-	*ret_colour = PEN_RGB | (s->params[at] & 0xff) << 16 | (s->params[at + 1] & 0xff) << 8 | (s->params[at + 2] & 0xff);
+	*ret_colour = PEN_RGB | (s->params[at] & 0xff) << 16 | (s->params[at + 1] & 0xff) << 8 |
+		      (s->params[at + 2] & 0xff);
 	return used;
 }
 
 static void set_attribute(struct pen *pen, uint32_t code, bool underline_off)
 {
-	static const uint32_t on[] = {0, PEN_BOLD, PEN_DIM, PEN_ITALIC, PEN_UNDERLINE, PEN_BLINK, PEN_BLINK, PEN_REVERSE,
+	static const uint32_t on[] = {0, PEN_BOLD, PEN_DIM, PEN_ITALIC, PEN_UNDERLINE, PEN_BLINK, PEN_BLINK,
+				      PEN_REVERSE,
 				      PEN_HIDDEN, PEN_STRIKE};
 	static const uint32_t off[] = {PEN_BOLD | PEN_DIM, PEN_ITALIC, PEN_UNDERLINE, PEN_BLINK, 0, PEN_REVERSE,
 				       PEN_HIDDEN, PEN_STRIKE};

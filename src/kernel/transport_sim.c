@@ -85,7 +85,8 @@ static void sim_signal(struct transport *t, int signum)
 static const struct transport_ops sim_ops = {
 	.connect = sim_connect, .send = sim_send, .recv = sim_recv, .free = sim_free, .signal = sim_signal};
 
-struct transport_sim *transport_sim_new(struct host *host, sim_request_fn *on_request, sim_signal_fn *on_signal, void *ctx)
+struct transport_sim *transport_sim_new(struct host *host, sim_request_fn *on_request, sim_signal_fn *on_signal,
+					void *ctx)
 {
 	struct transport_sim *s = xcalloc(1, sizeof *s);
 	s->base.ops = &sim_ops;

@@ -26,7 +26,8 @@ struct transport_sim {
 	struct host_defer *ready;
 	bool deaf; /* every send says -EAGAIN */
 };
-struct transport_sim *transport_sim_new(struct host *host, sim_request_fn *on_request, sim_signal_fn *on_signal, void *ctx);
+struct transport_sim *transport_sim_new(struct host *host, sim_request_fn *on_request, sim_signal_fn *on_signal,
+					void *ctx);
 /* A signed message from the kernel. parent_id may be NULL. */
 void sim_say(struct transport_sim *s, enum channel channel, const char *msg_type, const char *parent_id,
 	     const char *content);

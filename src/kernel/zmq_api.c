@@ -19,8 +19,10 @@ static bool bind_symbol(void *library, const char *name, void *ret_function)
 
 static bool bind_all(void *library, struct zmq_api *api)
 {
-	return bind_symbol(library, "zmq_ctx_new", &api->ctx_new) && bind_symbol(library, "zmq_ctx_set", &api->ctx_set) &&
-	       bind_symbol(library, "zmq_ctx_term", &api->ctx_term) && bind_symbol(library, "zmq_socket", &api->socket) &&
+	return bind_symbol(library, "zmq_ctx_new", &api->ctx_new) &&
+	       bind_symbol(library, "zmq_ctx_set", &api->ctx_set) &&
+	       bind_symbol(library, "zmq_ctx_term", &api->ctx_term) &&
+	       bind_symbol(library, "zmq_socket", &api->socket) &&
 	       bind_symbol(library, "zmq_close", &api->close) &&
 	       bind_symbol(library, "zmq_setsockopt", &api->setsockopt) &&
 	       bind_symbol(library, "zmq_getsockopt", &api->getsockopt) &&

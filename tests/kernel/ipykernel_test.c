@@ -305,13 +305,15 @@ static void test_outputs(void **state)
 	expect_output(w, "a", 0, "\"text\":\"line 1\\nline 2\\nline 3\\n\"");
 	expect_output(w, "a", 1, "\"text/plain\":\"42\"");
 	assert_int_equal(shown(w, "a")->count, 1);
-	run(w, "a", "import sys\nprint('o', flush=True)\nprint('e', file=sys.stderr, flush=True)\nprint('p', flush=True)");
+	run(w, "a", "import sys\nprint('o', flush=True)\nprint('e', file=sys.stderr, flush=True)\n"
+		    "print('p', flush=True)");
 	expect_output(w, "a", 0, "o\\n");
 	expect_output(w, "a", 1, "stderr");
 	expect_output(w, "a", 2, "p\\n");
 	run(w, "b", "import time\nfor i in range(101):\n    print(f'\\r{i}%', end='', flush=True)\nprint()");
 	expect_output(w, "b", 0, "\"text\":\"100%\\n\"");
-	run(w, "c", "from IPython.display import display\nh = display('old', display_id='d')\ndisplay('x', display_id='d')");
+	run(w, "c", "from IPython.display import display\nh = display('old', display_id='d')\n"
+		    "display('x', display_id='d')");
 	run(w, "d", "h.update('new')");
 	run_ms(w, 60);
 	expect_output(w, "c", 0, "'new'");
@@ -357,7 +359,8 @@ static void test_queue(void **state)
 		expect_output(w, "f", 0, "ok");
 	}
 	/* A thread prints after its cell: the text still lands. */
-	run(w, "g", "import threading, time\ndef f():\n    time.sleep(.2)\n    print('late')\nthreading.Thread(target=f).start()");
+	run(w, "g", "import threading, time\ndef f():\n    time.sleep(.2)\n    print('late')\n"
+		    "threading.Thread(target=f).start()");
 	run_ms(w, 700);
 	expect_output(w, "g", 0, "late");
 }
@@ -579,7 +582,8 @@ static void test_widgets(void **state)
 		if (strstr(comm_store_state(kernel_comms(w->k), id), "\"IntSliderModel\""))
 			slider = id;
 	assert_non_null(slider);
-	char *text = xasprintf("{\"header\":{\"msg_id\":\"m1\",\"msg_type\":\"comm_msg\"},\"content\":{\"comm_id\":\"%s\","
+	char *text = xasprintf("{\"header\":{\"msg_id\":\"m1\",\"msg_type\":\"comm_msg\"},"
+			       "\"content\":{\"comm_id\":\"%s\","
 			       "\"data\":{\"method\":\"update\",\"state\":{\"value\":77}}}}",
 			       slider);
 	struct json_object *m = json_parse(text, strlen(text));
@@ -598,7 +602,8 @@ static unsigned cpu_ms(void)
 {
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);
-	return (unsigned)((u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000);
+	return (unsigned)((u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+			  (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000);
 }
 
 static void measure(struct world *w, const char *what, const char *code)
@@ -606,8 +611,8 @@ static void measure(struct world *w, const char *what, const char *code)
 	unsigned cpu = cpu_ms();
 	size_t puts = w->blobs.puts, bytes = w->blobs.bytes;
 	unsigned wall = run(w, what, code);
-	printf("%s: %u ms, of them ours %u ms; %zu blobs, %zu bytes\n", what, wall, cpu_ms() - cpu, w->blobs.puts - puts,
-	       w->blobs.bytes - bytes);
+	printf("%s: %u ms, of them ours %u ms; %zu blobs, %zu bytes\n", what, wall, cpu_ms() - cpu,
+	       w->blobs.puts - puts, w->blobs.bytes - bytes);
 }
 
 static int bench(void)
@@ -635,7 +640,8 @@ static char *find_cache(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_private_files), T(test_outputs),	 T(test_queue), T(test_interrupt), T(test_questions), T(test_flood),
+		T(test_private_files), T(test_outputs),	 T(test_queue), T(test_interrupt), T(test_questions),
+		T(test_flood),
 		T(test_death),	       T(test_shutdown), T(test_bad_launches), T(test_tcp), T(test_widgets),
 		T(test_stopped_process),
 	};
