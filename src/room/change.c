@@ -203,7 +203,8 @@ void room_settle(struct room *room)
 			room_env_sync(room);
 		}
 		bool assets = resolve_assets(room, &changes);
-		if (changes.visible)
+		/* Scaffold alone makes no file; in a file that is there it is kept up to date. */
+		if (changes.edit || (changes.visible && room->ever_on_disk))
 			autosave_arm(room);
 		notebook_changes_fini(&changes);
 		room->peer_changed = false;

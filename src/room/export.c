@@ -107,7 +107,9 @@ static int prepare(struct export_job *job)
 {
 	struct host *h = job->svc->host;
 	bool same;
-	int r = ipynb_bytes(job->result.version, &job->svc->notebook_blobs, &job->bytes);
+	int r = 0;
+	if (job->result.version)
+		r = ipynb_bytes(job->result.version, &job->svc->notebook_blobs, &job->bytes);
 	if (r < 0)
 		return r;
 	sha256(job->result.sha256, job->bytes.p, job->bytes.n);
@@ -150,35 +152,42 @@ static void prepare_done(void *ctx)
 		finish(job);
 }
 
-struct export_job *export_version(struct room *room, const char *path, struct ipynb_version *version,
-				  const struct export_opts *opts, export_done_fn *done, void *ctx)
+static struct export_job *job_new(struct room *room, const char *path, const struct export_opts *opts,
+				  export_done_fn *done, void *ctx)
 {
 	struct export_job *job = xcalloc(1, sizeof *job);
+	size_t n;
+	const am_hash *heads = notebook_heads(room->nb, &n);
 	job->svc = room->svc;
 	job->path = xstrdup(path);
 	job->opts = *opts;
 	job->done = done;
 	job->ctx = ctx;
 	job->has_baseline = autosave_baseline(room->autosave, job->baseline);
-	job->result.version = version;
-	size_t n;
-	const am_hash *heads = notebook_heads(room->nb, &n);
 	heads_set(&job->heads, heads, n);
-	host_work(room->svc->host, prepare_run, prepare_done, job);
 	return job;
+}
+
+void export_bytes(struct room *room, const char *path, struct buf *bytes, const struct export_opts *opts,
+		  export_done_fn *done, void *ctx)
+{
+	struct export_job *job = job_new(room, path, opts, done, ctx);
+	job->bytes = *bytes;
+	*bytes = (struct buf){0};
+	host_work(room->svc->host, prepare_run, prepare_done, job);
 }
 
 int export_start(struct room *room, const char *path, const struct export_opts *opts, export_done_fn *done, void *ctx,
 		 struct export_job **ret)
 {
 	struct ipynb_version *version = NULL;
-	notebook_commit(room->nb);
-	room_changed(room, false);
-	room_settle(room);
+	room_commit(room);
 	int r = ipynb_export_snapshot(room->exporter, room->nb, &version);
 	if (r < 0)
 		return r;
-	struct export_job *job = export_version(room, path, version, opts, done, ctx);
+	struct export_job *job = job_new(room, path, opts, done, ctx);
+	job->result.version = version;
+	host_work(room->svc->host, prepare_run, prepare_done, job);
 	if (ret)
 		*ret = job;
 	return 0;

@@ -30,9 +30,9 @@ struct export_opts {
 /* Takes the snapshot now. -errno when that fails; done is called later. */
 int export_start(struct room *room, const char *path, const struct export_opts *opts, export_done_fn *done, void *ctx,
 		 struct export_job **ret);
-/* The same for a version made elsewhere (a clone); takes the reference. */
-struct export_job *export_version(struct room *room, const char *path, struct ipynb_version *version,
-				  const struct export_opts *opts, export_done_fn *done, void *ctx);
+/* The same for bytes made elsewhere (a clone); empties the buffer. The result has no version. */
+void export_bytes(struct room *room, const char *path, struct buf *bytes, const struct export_opts *opts,
+		  export_done_fn *done, void *ctx);
 /* From inside ready: the rename waits for export_continue. */
 void export_hold(struct export_job *job);
 void export_continue(struct export_job *job, bool go);

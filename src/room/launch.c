@@ -174,7 +174,6 @@ void room_launch(struct room *room, struct pending *pending, const struct reques
 	} else if (kernel_exists(room->kernel)) {
 		answer_running(room, pending, RESPONSE_KERNEL_ALREADY_RUNNING);
 	} else {
-		pending->peer->hold = true;
 		start(room, r->kernel_type, r->env_source, r->notebook_path, false, pending);
 	}
 }

@@ -239,6 +239,8 @@ static void go_live(struct room *room, struct load *load)
 	room_journal_start(room, load->from_journal ? &load->journal : NULL);
 	notebook_refresh(room->nb, NULL);
 	const am_hash *heads = notebook_heads(room->nb, &n);
+	if (load->version && load->from_journal)
+		ipynb_match_ids(load->version, room->nb);
 	if (load->version)
 		ipynb_export_rebase(room->exporter, load->version, load->from_file);
 	if (load->file_there)

@@ -470,6 +470,26 @@ static void rename_again(void *ctx)
 	room_touch(peer->room);
 }
 
+void peer_hold(struct peer *peer)
+{
+	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
+	peer->hold = peer->face.face->serial_requests;
+	if (peer->hold && slot && am_sync_in_flight(slot->sync))
+		slot->restart = true;
+}
+
+void peer_release(struct peer *peer)
+{
+	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
+	peer->hold = false;
+	if (slot && slot->restart) {
+		am_sync_reset(slot->sync);
+		slot->dirty = true;
+		slot->restart = false;
+	}
+	room_touch(peer->room);
+}
+
 void peer_tell_renamed(struct peer *peer)
 {
 	peer->rename_tells = 2;

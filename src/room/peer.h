@@ -60,6 +60,10 @@ struct peer {
 /* room_renamed after its first reply, and once more a second later (rooms.md 11.6). */
 void peer_tell_renamed(struct peer *peer);
 struct peer *peer_by_token(struct room *room, uint64_t token);
+/* A client that waits for a response throws 05 away (protocol.md 12.2): those of now
+ * are held, and one still on its way is taken for lost. */
+void peer_hold(struct peer *peer);
+void peer_release(struct peer *peer);
 /* What an execution or change of this peer is attributed to. */
 const char *peer_label(const struct peer *peer);
 

@@ -58,8 +58,7 @@ static void end(struct pending *p)
 	if (!peer)
 		return;
 	peer->pending = NULL;
-	peer->hold = false;
-	room_touch(peer->room);
+	peer_release(peer);
 	request_next(peer);
 }
 
@@ -547,7 +546,7 @@ static int begin(struct peer *peer, const void *bytes, size_t n)
 	host_timer_init(&p->limit, p->svc->host, pending_late, p);
 	host_timer_start(&p->limit, r.action == REQUEST_LAUNCH_KERNEL ? REQUEST_LAUNCH_LIMIT : REQUEST_LIMIT);
 	peer->pending = p;
-	peer->hold = true;
+	peer_hold(peer);
 	room_settle(peer->room); /* an edit sent before the request is visible to it */
 	handlers[r.action](p, &r);
 	request_fini(&r);

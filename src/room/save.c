@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "notebook/assets.h"
 #include "room/admission.h"
 #include "room/autosave.h"
 #include "room/export.h"
@@ -220,58 +219,6 @@ static void copied(void *ctx, const struct export_result *r)
 		succeed(save, NULL);
 }
 
-static void drop_trust(struct notebook *nb, const char *env_id)
-{
-	struct buf json = {0};
-	if (metadata_json(nb, &json) < 0) {
-		buf_free(&json);
-		return;
-	}
-	struct json_object *metadata = json_parse(json.p, json.n);
-	struct json_object *runt = json_get(metadata, "runt");
-	if (runt) {
-		json_object_object_del(runt, "trust_signature");
-		json_object_object_del(runt, "trust_timestamp");
-		json_object_object_add(runt, "env_id", json_object_new_string(env_id));
-		buf_clear(&json);
-		json_append(&json, runt);
-		metadata_set_value(nb, "runt", buf_cstr(&json));
-	}
-	json_object_put(metadata);
-	buf_free(&json);
-}
-
-/* Same cells, ids and attachments; outputs, counts and trust gone, a new env_id (documents.md 10). */
-static struct ipynb_version *clone_version(struct room *room)
-{
-	am_buf bytes = {0};
-	struct notebook *nb = NULL;
-	struct ipynb_version *version = NULL;
-	char env_id[UUID_TEXT];
-	if (am_save(notebook_doc(room->nb), AM_SAVE_PLAIN, &bytes) != AM_OK ||
-	    notebook_load(bytes.p, bytes.n, "runtimed:clone", &nb, NULL) < 0)
-		goto out;
-	for (size_t i = 0; i < cells_count(nb); i++) {
-		const char *id = cells_id_at(nb, i);
-		cell_clear_outputs(nb, id);
-		cell_set_execution_count(nb, id, "null");
-	}
-	host_uuid(room->svc->host, env_id);
-	drop_trust(nb, env_id);
-	notebook_commit(nb);
-	notebook_refresh(nb, NULL);
-	struct ipynb_export *e = ipynb_export_new();
-	struct ipynb_version *base = ipynb_export_baseline(room->exporter);
-	if (base)
-		ipynb_export_rebase(e, base, false);
-	ipynb_export_snapshot(e, nb, &version);
-	ipynb_export_free(e);
-out:
-	notebook_free(nb);
-	am_buf_free(&bytes);
-	return version;
-}
-
 /* ---- admission ---- */
 
 static void ask_again(void *ctx)
@@ -311,11 +258,15 @@ static int write_target(struct save *save, struct room *room)
 	if (save->kind != SAVE_CLONE)
 		return export_start(room, save->target, &opts, save->kind == SAVE_PROMOTE ? promoted : copied, save,
 				    &save->job);
-	struct ipynb_version *version = clone_version(room);
-	if (!version)
-		return -EIO;
-	export_version(room, save->target, version, &opts, copied, save);
-	return 0;
+	struct buf bytes = {0};
+	char env_id[UUID_TEXT];
+	room_commit(room);
+	host_uuid(save->svc->host, env_id);
+	int r = ipynb_export_clone(room->exporter, room->nb, env_id, &room->svc->notebook_blobs, &bytes);
+	if (r == 0)
+		export_bytes(room, save->target, &bytes, &opts, copied, save);
+	buf_free(&bytes);
+	return r;
 }
 
 static void begin_writing(struct save *save, struct room *room, struct room *occupant)
