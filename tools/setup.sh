@@ -55,12 +55,12 @@ need_uv() {
 need_default_env() {
 	[ -e "$default_env/.ready" ] && return
 	need_uv
-	say "Making the default Python environment (ipykernel, matplotlib) in $default_env"
+	say "Making the default Python environment (ipykernel) in $default_env"
 	rm -rf "$default_env"
 	"$uv_env/bin/uv" venv -q --python "$(python_for_env)" "$default_env" &&
-		"$uv_env/bin/uv" pip install -q --python "$default_env/bin/python" ipykernel ipywidgets matplotlib pandas nbformat nbconvert >&2 ||
+		"$uv_env/bin/uv" pip install -q --python "$default_env/bin/python" ipykernel ipywidgets nbformat nbconvert >&2 ||
 		die "Could not make the default Python environment"
-	"$default_env/bin/python" -c 'import ipykernel.ipkernel, IPython, matplotlib' >/dev/null 2>&1
+	"$default_env/bin/python" -c 'import ipykernel.ipkernel, IPython' >/dev/null 2>&1
 	touch "$default_env/.ready"
 }
 
