@@ -179,6 +179,22 @@ static uint32_t edge_leaf(const struct am_ops *ops, uint32_t i, bool last)
 
 /* ---- sequences ---- */
 
+/* Most texts are one run: a sequence of one span has no node. Its root names the
+ * span, and the span no leaf. */
+static uint32_t alone_span(uint32_t root)
+{
+	return root & ~AM_SEQ_ALONE;
+}
+
+/* The node such a sequence needs for its second span. */
+static void plant(struct am_ops *ops, uint32_t *root)
+{
+	uint32_t s = alone_span(*root);
+
+	*root = node_new(ops, true);
+	node_put(ops, *root, 0, s, am_elem_width(ops, &ops->span.p[s]), TREE_SEQ);
+}
+
 void am_seq_insert(struct am_ops *ops, uint32_t obj, uint32_t after, uint32_t s)
 {
 	struct am_obj *o = &ops->obj.p[obj];
@@ -186,8 +202,15 @@ void am_seq_insert(struct am_ops *ops, uint32_t obj, uint32_t after, uint32_t s)
 	unsigned at = 0;
 
 	o->s.cache = AM_NONE;
+	if (o->s.root == AM_NONE && s < AM_SEQ_ALONE - 1) {
+		o->s.root = s | AM_SEQ_ALONE;
+		ops->span.p[s].leaf = AM_NONE;
+		return;
+	}
 	if (o->s.root == AM_NONE)
 		o->s.root = node_new(ops, true);
+	else if (am_seq_is_alone(o->s.root))
+		plant(ops, &o->s.root);
 	if (after == AM_NONE) {
 		leaf = edge_leaf(ops, o->s.root, false);
 	} else {
@@ -203,15 +226,25 @@ void am_seq_remove(struct am_ops *ops, uint32_t obj, uint32_t s)
 	uint32_t leaf = ops->span.p[s].leaf;
 
 	o->s.cache = AM_NONE;
+	if (am_seq_is_alone(o->s.root)) {
+		o->s.root = AM_NONE;
+		return;
+	}
 	tree_take(ops, &o->s.root, leaf, node_slot(node_at(ops, leaf), s), TREE_SEQ);
 }
 
 void am_seq_update(struct am_ops *ops, uint32_t obj, uint32_t s)
 {
 	uint32_t i = ops->span.p[s].leaf, w = am_elem_width(ops, &ops->span.p[s]), delta;
-	struct am_node *x = node_at(ops, i);
-	unsigned k = node_slot(x, s);
+	struct am_node *x;
+	unsigned k;
 
+	if (i == AM_NONE) { /* alone: its width is looked up when needed */
+		ops->obj.p[obj].s.cache = AM_NONE;
+		return;
+	}
+	x = node_at(ops, i);
+	k = node_slot(x, s);
 	delta = w - x->w[k]; /* modulo 2^32, also when it shrinks */
 	if (delta == 0)
 		return;
@@ -225,23 +258,33 @@ void am_seq_update(struct am_ops *ops, uint32_t obj, uint32_t s)
 
 uint32_t am_seq_first(const struct am_ops *ops, uint32_t obj)
 {
-	uint32_t leaf = edge_leaf(ops, ops->obj.p[obj].s.root, false);
+	uint32_t root = ops->obj.p[obj].s.root, leaf;
 
+	if (am_seq_is_alone(root))
+		return alone_span(root);
+	leaf = edge_leaf(ops, root, false);
 	return leaf == AM_NONE ? AM_NONE : node_at(ops, leaf)->slot[0];
 }
 
 uint32_t am_seq_last(const struct am_ops *ops, uint32_t obj)
 {
-	uint32_t leaf = edge_leaf(ops, ops->obj.p[obj].s.root, true);
+	uint32_t root = ops->obj.p[obj].s.root, leaf;
 
+	if (am_seq_is_alone(root))
+		return alone_span(root);
+	leaf = edge_leaf(ops, root, true);
 	return leaf == AM_NONE ? AM_NONE : node_at(ops, leaf)->slot[node_at(ops, leaf)->n - 1];
 }
 
 uint32_t am_seq_next(const struct am_ops *ops, uint32_t s)
 {
-	const struct am_node *x = node_at(ops, ops->span.p[s].leaf);
-	unsigned k = node_slot(x, s) + 1;
+	const struct am_node *x;
+	unsigned k;
 
+	if (ops->span.p[s].leaf == AM_NONE)
+		return AM_NONE;
+	x = node_at(ops, ops->span.p[s].leaf);
+	k = node_slot(x, s) + 1;
 	if (k < x->n)
 		return x->slot[k];
 	return x->next == AM_NONE ? AM_NONE : node_at(ops, x->next)->slot[0];
@@ -249,9 +292,13 @@ uint32_t am_seq_next(const struct am_ops *ops, uint32_t s)
 
 uint32_t am_seq_prev(const struct am_ops *ops, uint32_t s)
 {
-	const struct am_node *x = node_at(ops, ops->span.p[s].leaf);
-	unsigned k = node_slot(x, s);
+	const struct am_node *x;
+	unsigned k;
 
+	if (ops->span.p[s].leaf == AM_NONE)
+		return AM_NONE;
+	x = node_at(ops, ops->span.p[s].leaf);
+	k = node_slot(x, s);
 	if (k > 0)
 		return x->slot[k - 1];
 	if (x->prev == AM_NONE)
@@ -264,6 +311,8 @@ size_t am_seq_width(const struct am_ops *ops, uint32_t obj)
 {
 	uint32_t root = ops->obj.p[obj].s.root;
 
+	if (am_seq_is_alone(root))
+		return am_elem_width(ops, &ops->span.p[alone_span(root)]);
 	return root == AM_NONE ? 0 : node_sum(node_at(ops, root), TREE_SEQ);
 }
 
@@ -277,6 +326,12 @@ uint32_t am_seq_find(struct am_ops *ops, uint32_t obj, size_t pos, size_t *ret_s
 	    pos - o->s.cache_pos < am_elem_width(ops, &ops->span.p[o->s.cache])) {
 		*ret_start = o->s.cache_pos;
 		return o->s.cache;
+	}
+	if (am_seq_is_alone(i)) {
+		if (pos >= am_elem_width(ops, &ops->span.p[alone_span(i)]))
+			return AM_NONE;
+		*ret_start = 0;
+		return alone_span(i);
 	}
 	while (i != AM_NONE) {
 		const struct am_node *x = node_at(ops, i);

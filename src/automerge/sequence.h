@@ -7,6 +7,10 @@
 
 /* ---- order of a sequence; widths in text units (lists: 1 per visible element) ---- */
 
+/* Root of a sequence that is one span: this bit and the span (sequence.c). */
+#define AM_SEQ_ALONE 0x80000000u
+static inline bool am_seq_is_alone(uint32_t root) { return root != AM_NONE && root & AM_SEQ_ALONE; }
+
 /* Places span s (its current width) behind span `after`; AM_NONE = at the front. */
 void am_seq_insert(struct am_ops *ops, uint32_t obj, uint32_t after, uint32_t s);
 void am_seq_remove(struct am_ops *ops, uint32_t obj, uint32_t s);

@@ -25,7 +25,7 @@ struct am_span {
 	uint32_t val, val_n; /* in the heap, the whole run */
 	am_id succ;     /* highest successor (run: that of element 0); ctr 0 = none */
 	uint32_t more;  /* next lower successor in `succs`; single operations only */
-	uint32_t leaf;  /* insert: its tree leaf; others: previous span of the register */
+	uint32_t leaf;  /* insert: its tree leaf, none when alone; others: previous span of the register */
 	uint32_t next;  /* next span of the register; free spans: next free */
 	uint32_t reg;   /* register; none = an element nobody wrote to again */
 	uint32_t pred;  /* highest predecessor */
@@ -63,7 +63,7 @@ struct am_obj {
 	union {
 		struct { uint32_t first, last, visible; } m; /* registers; visible keys */
 		struct {
-			uint32_t root;
+			uint32_t root;             /* of the tree; none when empty; sequence.h when one span */
 			uint32_t cache, cache_pos; /* a span known to start at this position */
 			uint32_t marks;            /* mark elements in it */
 		} s;

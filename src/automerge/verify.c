@@ -116,7 +116,9 @@ static size_t check_object(am_doc *doc, uint32_t obj)
 		CHECK(visible == o->m.visible);
 		return n;
 	}
-	if (o->s.root != AM_NONE)
+	if (am_seq_is_alone(o->s.root))
+		CHECK(ops->span.p[o->s.root & ~AM_SEQ_ALONE].leaf == AM_NONE);
+	else if (o->s.root != AM_NONE)
 		check_node(ops, o->s.root, AM_NONE, true);
 	for (uint32_t s = am_seq_first(ops, obj); s != AM_NONE; s = am_seq_next(ops, s)) {
 		const struct am_span *x = &ops->span.p[s];

@@ -91,7 +91,7 @@ void alloc_setup(void)
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 #endif
 }
 

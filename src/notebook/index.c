@@ -22,7 +22,6 @@ static int entry_compare_ptr(const void *a, const void *b)
 
 static void entry_free(struct cell_entry *e)
 {
-	free(e->id);
 	free(e->position);
 	free(e);
 }
@@ -80,9 +79,10 @@ static void order_insert(struct notebook *nb, struct cell_entry *e)
 
 static struct cell_entry *entry_new(struct notebook *nb, const char *id, am_objid obj)
 {
-	struct cell_entry *e = xcalloc(1, sizeof *e);
+	size_t n = strlen(id) + 1;
+	struct cell_entry *e = xmalloc(sizeof *e + n);
 
-	e->id = xstrdup(id);
+	memcpy(e->id, id, n);
 	e->obj = obj;
 	e->position = read_position(nb, obj);
 	map_put(&nb->by_id, id, e);

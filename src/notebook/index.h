@@ -6,9 +6,9 @@
 #include "notebook/notebook.h"
 
 struct cell_entry {
-	char *id;
 	char *position; /* POSITION_FIRST when missing */
 	am_objid obj;   /* the winner of cells.{id} as of the last refresh or own edit */
+	char id[];
 };
 
 struct notebook {

@@ -25,6 +25,18 @@ struct ipynb_text ipynb_text_dup(const char *p, size_t n)
 	return t;
 }
 
+struct ipynb_text *ipynb_text_new(const char *p, size_t n)
+{
+	struct ipynb_text *t = xmalloc(sizeof *t + n + 1);
+
+	t->n = n;
+	t->p = (char *)(t + 1);
+	if (n > 0)
+		memcpy(t->p, p, n);
+	t->p[n] = '\0';
+	return t;
+}
+
 struct ipynb_cell *ipynb_cell_ref(struct ipynb_cell *c)
 {
 	c->refs++;
@@ -45,8 +57,6 @@ void ipynb_cell_unref(struct ipynb_cell *c)
 	while (c && --c->refs == 0) {
 		struct ipynb_cell *base = c->base;
 		drop_fields(c);
-		if (c->text)
-			free(c->text->p);
 		free(c->text);
 		free(c->id);
 		free(c->lead);
@@ -544,9 +554,8 @@ const struct ipynb_text *ipynb_cell_text(struct ipynb_cell *c, const struct json
 	if (t)
 		return t;
 	render_cell(c, style, minor, blobs, &out);
-	mine = xcalloc(1, sizeof *mine);
-	buf_cstr(&out);
-	mine->p = buf_take(&out, &mine->n);
+	mine = ipynb_text_new((char *)out.p, out.n);
+	buf_free(&out);
 	pthread_mutex_lock(&publish_lock);
 	if (!c->text) {
 		c->text = mine;
@@ -555,8 +564,6 @@ const struct ipynb_text *ipynb_cell_text(struct ipynb_cell *c, const struct json
 	t = c->text;
 	c->renderers--;
 	pthread_mutex_unlock(&publish_lock);
-	if (mine)
-		free(mine->p);
 	free(mine);
 	return t;
 }

@@ -12,7 +12,8 @@
 struct ipynb_export {
 	struct ipynb_version *latest;   /* what the next snapshot shares with */
 	struct ipynb_version *baseline; /* what is in the file; NULL = nothing yet */
-	struct map cells;               /* id -> place in latest + 1 */
+	struct map cells;               /* id -> place in latest + 1, when has_places */
+	bool has_places;                /* a notebook nobody edits goes without */
 	struct map stale;               /* ids whose document cell may differ from that */
 	bool order_stale, metadata_stale;
 };
@@ -24,9 +25,17 @@ static void mark(struct ipynb_export *e, const char *id)
 	map_put(&e->stale, id, (void *)(uintptr_t)stale_mark);
 }
 
-static struct ipynb_cell *latest_cell(const struct ipynb_export *e, const char *id)
+static const struct map *places(struct ipynb_export *e)
 {
-	uintptr_t at = (uintptr_t)map_get(&e->cells, id);
+	for (size_t i = 0; !e->has_places && i < e->latest->cells.n; i++)
+		map_put(&e->cells, e->latest->cells.p[i]->id, (void *)(uintptr_t)(i + 1));
+	e->has_places = true;
+	return &e->cells;
+}
+
+static struct ipynb_cell *latest_cell(struct ipynb_export *e, const char *id)
+{
+	uintptr_t at = (uintptr_t)map_get(places(e), id);
 
 	return at ? e->latest->cells.p[at - 1] : NULL;
 }
@@ -40,8 +49,7 @@ static void set_latest(struct ipynb_export *e, struct ipynb_version *v, bool sam
 	if (!same_places) {
 		map_free(&e->cells);
 		e->cells = (struct map){0};
-		for (size_t i = 0; i < v->cells.n; i++)
-			map_put(&e->cells, v->cells.p[i]->id, (void *)(uintptr_t)(i + 1));
+		e->has_places = false;
 	}
 	for (size_t i = 0; i < v->cells.n; i++)
 		ipynb_cell_settle(v->cells.p[i]);
@@ -105,9 +113,8 @@ void ipynb_export_note(struct ipynb_export *e, const struct notebook_changes *ch
 		if (c->fields & CELL_IN_FILE & ~(unsigned)(CELL_POSITION | CELL_REMOVED))
 			mark(e, c->id);
 	}
-	if (changes->rebuilt)
-		MAP_EACH(&e->cells, x)
-			mark(e, x->key);
+	for (size_t i = 0; changes->rebuilt && i < e->latest->cells.n; i++)
+		mark(e, e->latest->cells.p[i]->id);
 	e->order_stale = e->order_stale || changes->order || changes->rebuilt;
 	e->metadata_stale = e->metadata_stale || changes->metadata;
 }
@@ -126,7 +133,7 @@ struct ipynb_version *ipynb_export_baseline(const struct ipynb_export *e)
 
 static char **dup_entries(char *const *p, size_t n)
 {
-	char **copy = xcalloc(n + 1, sizeof *copy);
+	char **copy = n ? xcalloc(n, sizeof *copy) : NULL;
 
 	for (size_t i = 0; i < n; i++)
 		copy[i] = xstrdup(p[i]);
@@ -192,7 +199,7 @@ static void snapshot_stale(struct ipynb_export *e, struct notebook *nb, struct i
 		VEC_PUSH(&v->cells, ipynb_cell_ref(e->latest->cells.p[i]));
 	MAP_EACH(&e->stale, x)
 	{
-		uintptr_t at = (uintptr_t)map_get(&e->cells, x->key);
+		uintptr_t at = (uintptr_t)map_get(places(e), x->key);
 		struct ipynb_cell *c;
 
 		if (at == 0 || !cells_has(nb, x->key))

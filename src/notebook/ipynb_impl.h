@@ -65,6 +65,8 @@ const struct ipynb_text *ipynb_cell_peek(struct ipynb_cell *c);
 /* Decodes a cell's text. */
 void ipynb_text_view(const struct ipynb_text *text, struct ipynb_cell_view *ret);
 struct ipynb_text ipynb_text_dup(const char *p, size_t n);
+/* The same in one block with its bytes: free() ends it. */
+struct ipynb_text *ipynb_text_new(const char *p, size_t n);
 
 /* The document's entry for one nbformat output; malloc()ed. */
 char *ipynb_store_output(const struct notebook_blobs *blobs, const char *json);

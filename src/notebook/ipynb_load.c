@@ -61,7 +61,7 @@ char *ipynb_store_output(const struct notebook_blobs *blobs, const char *json)
 
 static char **store_outputs(const struct notebook_blobs *blobs, const struct ipynb_cell_view *view)
 {
-	char **entries = xcalloc(view->n_outputs + 1, sizeof *entries);
+	char **entries = view->n_outputs ? xcalloc(view->n_outputs, sizeof *entries) : NULL;
 
 	for (size_t i = 0; i < view->n_outputs; i++)
 		entries[i] = ipynb_store_output(blobs, view->outputs[i]);

@@ -92,8 +92,7 @@ static struct ipynb_cell *read_cell(const struct json_tree *t, uint32_t node)
 	size_t id_n;
 
 	c->refs = 1;
-	c->text = xcalloc(1, sizeof *c->text);
-	*c->text = ipynb_text_dup(t->text + nd->start, nd->end - nd->start);
+	c->text = ipynb_text_new(t->text + nd->start, nd->end - nd->start);
 	c->id = json_tree_dup(t, json_tree_get(t, node, "id"), &id_n);
 	if (c->id && (id_n == 0 || strlen(c->id) != id_n)) {
 		free(c->id);

@@ -412,11 +412,16 @@ void json_tree_string(const struct json_tree *t, uint32_t node, struct buf *out)
 char *json_tree_dup(const struct json_tree *t, uint32_t node, size_t *ret_n)
 {
 	struct buf b = {0};
+	char *s;
 
 	if (node == JSON_NONE || t->nodes[node].kind != JSON_KIND_STRING)
 		return NULL;
 	json_tree_string(t, node, &b);
-	return buf_take(&b, ret_n);
+	if (ret_n)
+		*ret_n = b.n;
+	s = xstrndup(b.p ? (char *)b.p : "", b.n); /* a buffer is too large to be kept */
+	buf_free(&b);
+	return s;
 }
 
 bool json_tree_string_is(const struct json_tree *t, uint32_t node, const char *s, size_t n)
