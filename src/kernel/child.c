@@ -268,7 +268,7 @@ static void on_grave_exited(void *ctx)
 {
 	struct child *c = ctx;
 	/* Not from inside the process's own callback. */
-	c->stage = 3;
+	c->stage = ENDED;
 	host_timer_start(&c->grave, 0);
 }
 
@@ -286,21 +286,23 @@ static void on_grave_readable(void *ctx)
 static void on_grave_timer(void *ctx)
 {
 	struct child *c = ctx;
-	switch (c->stage++) {
-	case 0:
+	switch (c->stage) {
+	case ASKED:
+		c->stage = TERMINATED;
 		child_signal(c, SIGTERM);
-		host_timer_start(&c->grave, TERM_NS);
 		break;
-	case 1:
+	case TERMINATED:
+		c->stage = KILLED;
 		child_signal(c, SIGKILL);
-		host_timer_start(&c->grave, TERM_NS);
 		break;
-	case 2: /* not even that: it is stuck in the system; it is reaped whenever it comes out */
+	case KILLED: /* not even that: it is stuck in the system; it is reaped whenever it comes out */
 		log_warn("kernel", "%.8s does not end", c->connection.id);
 		leave_grave(c);
-		break;
-	default: leave_grave(c); break;
+		return;
+	case ENDED: leave_grave(c); return;
 	}
+	if (c->stage != ENDED)
+		host_timer_start(&c->grave, TERM_NS);
 }
 
 static const struct child_events grave_events = {.readable = on_grave_readable, .exited = on_grave_exited};
@@ -311,18 +313,18 @@ void child_bury(struct child *c, bool ask, bool busy)
 	c->ctx = c;
 	host_timer_init(&c->grave, c->service->host, on_grave_timer, c);
 	VEC_PUSH(&c->service->dying, c);
+	c->stage = ASKED;
 	if (c->exited || (!c->process && !c->transport->ops->signal)) {
-		c->stage = 3;
+		c->stage = ENDED;
 		host_timer_start(&c->grave, 0);
 		return;
 	}
 	if (busy)
 		child_signal(c, SIGINT);
-	if (ask && child_send(c, CHANNEL_CONTROL, "shutdown_request", NULL, "{\"restart\":false}", 17) == 0) {
-		host_timer_start(&c->grave, ASK_NS);
-		return;
+	if (!ask || child_send(c, CHANNEL_CONTROL, "shutdown_request", NULL, "{\"restart\":false}", 17) < 0) {
+		c->stage = TERMINATED;
+		child_signal(c, SIGTERM);
 	}
-	c->stage = 1;
-	child_signal(c, SIGTERM);
-	host_timer_start(&c->grave, TERM_NS);
+	if (c->stage != ENDED) /* a simulated kernel ends while it is told */
+		host_timer_start(&c->grave, c->stage == ASKED ? ASK_NS : TERM_NS);
 }

@@ -63,7 +63,7 @@ struct child {
 	void *ctx;
 	/* burial */
 	struct host_timer grave;
-	int stage;
+	enum { ASKED, TERMINATED, KILLED, ENDED } stage;
 };
 
 /* Starts the process and connects. On failure *ret_error is a malloced sentence. */
