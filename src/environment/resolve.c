@@ -340,10 +340,18 @@ static void on_pool_answer(void *ctx, struct pool_env *env, const char *error)
 		end_with_error(r, error, "UV pool empty");
 }
 
-/* An interpreter named by the user, the default environment (what people put there is what they expect to find), a
- * pooled one, or a pooled one that is being made. */
+/* An interpreter named by the user; a pooled environment; while none is ready the default one; and without that a
+ * pooled one once it is made. */
 static struct resolve *prewarmed(struct resolve *r, unsigned wait_ms)
 {
+	struct pool_env env;
+	if (getenv("RUNTIMED_PYTHON") && end_with_existing(r))
+		return NULL;
+	if (r->pool && pool_take(r->pool, &env) == 0) {
+		end_with_pool_env(r, &env);
+		pool_env_fini(&env);
+		return NULL;
+	}
 	if (end_with_existing(r))
 		return NULL;
 	if (r->pool) {
