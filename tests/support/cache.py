@@ -9,7 +9,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 USER_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 ROOT = USER_CACHE / "runtimed-build"
 UV = USER_CACHE / "runt/tools/uv-venv/bin/uv"
-# An interpreter with ipykernel, ipywidgets, matplotlib, pandas, nbformat and nbconvert.
+# An interpreter with ipykernel, ipywidgets, nbformat and nbconvert.
 KERNEL_PYTHON = USER_CACHE / "runt/default-env/bin/python"
 UV_CACHE = pathlib.Path(os.environ.get("UV_CACHE_DIR") or USER_CACHE / "uv")
 LONG = bool(os.environ.get("RUNTIMED_TEST_LONG"))
