@@ -69,7 +69,8 @@ static void give_up(struct drain *d, const char *why)
 static bool came_back(struct drain *d)
 {
 	struct room *room = d->room;
-	if (d->force || (room->peers.n == 0 && room->pins == 0 && room->state == ROOM_DRAINING))
+	/* Past the point of return only joins that wait for the end hold pins: they get a room of their own. */
+	if (d->force || d->removing || (room->peers.n == 0 && room->pins == 0 && room->state == ROOM_DRAINING))
 		return false;
 	room->drain = NULL;
 	if (room->state == ROOM_DRAINING)
