@@ -93,6 +93,13 @@ static void refuse(struct save *save, const struct room *occupant)
 {
 	char *target = xstrdup(save->target);
 	log_info("room", "a save onto %s was refused: it is open and worked in", target);
+	if (save->kind == SAVE_CLONE) {
+		char *cause = xasprintf("%s is already open in another session", target);
+		fail(save, &(struct error){.code = ERROR_CLONE, .cause = cause});
+		free(cause);
+		free(target);
+		return;
+	}
 	fail(save, &(struct error){.code = ERROR_SAVE_ALREADY_OPEN, .subject = target, .cause = occupant->uuid});
 	free(target);
 }
