@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './install.mjs'
 
 const counts = { docs: 1000, sync: 240, network: 60 }
+const lanes = { docs: 2, sync: 1, network: 1 }
+const BATCH = 50
 const FAILURES_SHOWN = 5
 const SKIPS_MAX = 0.2
 
@@ -38,13 +40,15 @@ function work(seeds) {
   })
 }
 
-async function seeds() {
-  let next = 0
+// One worker after the other, until enough seeds have an answer.
+let next = 0
+async function lane() {
   let left = []
   let dead = 0
-  while ((left.length || tally.ok + tally.fail < wanted) && tally.fail <= FAILURES_SHOWN && next < 2 * wanted + 50) {
-    while (left.length < wanted - tally.ok - tally.fail) left.push(`${base}-${next++}`)
-    const done = await work(left.slice(0, 100))
+  while (tally.fail <= FAILURES_SHOWN && next < 2 * wanted + 50) {
+    while (left.length < BATCH && next < wanted + tally.skip) left.push(`${base}-${next++}`)
+    if (!left.length) return
+    const done = await work(left)
     if (!done) take({ seed: left[0], status: 'skip', notes: ['the worker died'] })
     dead = done ? 0 : dead + 1
     if (dead === 3) throw new Error('three workers died without an answer')
@@ -61,7 +65,7 @@ async function main() {
     const { matrix } = await import('./matrix.mjs')
     await matrix(take)
   } else {
-    await seeds()
+    await Promise.all(Array.from({ length: lanes[name] }, lane))
     if (tally.skip > SKIPS_MAX * wanted + 3) take({ seed: base, status: 'fail', report: [`too many seeds lost to oracle panics: ${tally.skip}`] })
     if (tally.ok + tally.fail < wanted && tally.fail <= FAILURES_SHOWN) take({ seed: base, status: 'fail', report: ['too few seeds ran'] })
   }

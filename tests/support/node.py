@@ -19,7 +19,7 @@ class Node:
         self.waiting = {}
         self.lock = threading.Lock()
         threading.Thread(target=self.read, daemon=True).start()
-        self.versions = self.call("version", timeout=240)
+        self.versions = self.call("version", 240)
 
     def read(self) -> None:
         for line in self.process.stdout:
@@ -46,8 +46,8 @@ class Node:
             self.process.stdin.flush()
         return future
 
-    def call(self, verb: str, timeout: float = 60.0, **args):
-        return self.begin(verb, **args).result(timeout)
+    def call(self, verb: str, seconds: float = 60.0, **args):
+        return self.begin(verb, **args).result(seconds)
 
     def stop(self) -> None:
         self.process.stdin.close()
@@ -75,8 +75,8 @@ class Peer:
     def begin_connect(self, socket, handshake: dict, **options) -> concurrent.futures.Future:
         return self.node.begin("connect", peer=self.name, socket=str(socket), handshake=handshake, **options)
 
-    def call(self, verb: str, timeout: float = 60.0, **args):
-        return self.node.call(verb, timeout, peer=self.name, **args)
+    def call(self, verb: str, seconds: float = 60.0, **args):
+        return self.node.call(verb, seconds, peer=self.name, **args)
 
     def begin(self, verb: str, **args):
         return self.node.begin(verb, peer=self.name, **args)
