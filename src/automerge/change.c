@@ -28,7 +28,7 @@ int am_scratch_new(const am_allocator *a, struct am_scratch **ret)
 	if (!s)
 		return AM_E_NOMEM;
 	s->a = *a;
-	s->body.a = s->inflated.a = &s->a;
+	s->body.a = s->inflated.a = s->deps.a = &s->a;
 	*ret = s;
 	return AM_OK;
 }
@@ -46,6 +46,7 @@ void am_scratch_drop(struct am_scratch *s)
 	drop_columns(s);
 	am_out_free(&s->body);
 	am_out_free(&s->inflated);
+	am_out_free(&s->deps);
 	am_deflater_fini(&s->deflater);
 	am_mem_free(&s->a, s->map);
 	am_mem_free(&s->a, s->stamp);

@@ -12,6 +12,7 @@ struct am_scratch {
 	struct am_op_enc *enc;  /* made when needed */
 	struct am_out body;     /* the chunk being built */
 	struct am_out inflated;
+	struct am_out deps;     /* of the change that was last asked for */
 	struct am_deflater deflater;
 	uint32_t *map;          /* local actor -> index in the change being built */
 	uint32_t *stamp;        /* map[i] is valid when stamp[i] == now */

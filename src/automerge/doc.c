@@ -233,11 +233,11 @@ void am_hashes_free(am_doc *doc, am_hash *hashes)
 
 /* ---- single changes ---- */
 
-/* Dependencies as hashes, in the scratch body until its next use. */
+/* Dependencies as hashes, valid until they are asked for again. */
 static int list_deps(am_doc *doc, uint32_t row, const am_hash **ret)
 {
 	struct am_row_deps d = am_graph_deps(&doc->graph, row);
-	struct am_out *o = &doc->scratch->body;
+	struct am_out *o = &doc->scratch->deps;
 
 	o->n = 0;
 	o->err = 0;
@@ -302,13 +302,14 @@ int am_change_bytes(am_doc *doc, size_t i, am_buf *out)
 
 /* ---- local changes ---- */
 
-/* Current heads (or the given ones) and the actor's previous change, sorted. */
+/* Current heads and the actor's previous change, or the heads given alone (an isolated
+ * actor's latest operation is covered by them, 9.6), sorted. */
 static int local_deps(am_doc *doc, am_change *c)
 {
 	const struct am_graph *g = &doc->graph;
 	const am_hash *base = c->deps ? c->deps : g->heads.p;
 	size_t n = c->deps ? c->n_deps : g->heads.n;
-	uint32_t own = am_graph_by_seq(g, c->actor, c->seq - 1);
+	uint32_t own = c->deps ? AM_NONE : am_graph_by_seq(g, c->actor, c->seq - 1);
 	am_hash *deps = am_arena_array(&c->arena, n + 1, sizeof *deps);
 	int rc;
 
