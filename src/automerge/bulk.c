@@ -652,6 +652,7 @@ int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx)
 		qsort_r(ops->order.p, n, sizeof *ops->order.p, objects_by_id, doc);
 	for (uint32_t i = 0; i < n && rc == AM_OK; i++)
 		rc = emit_object(doc, ops->order.p[i], fn, ctx);
+	am_vec_free(&doc->a, &ops->order);
 	return rc;
 }
 

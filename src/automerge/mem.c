@@ -50,13 +50,20 @@ void am_mem_free(const am_allocator *a, void *p)
 
 /* Most vectors hold one or two elements for ever: heads, sync states, actors. */
 #define VEC_FIRST_BYTES 64
+#define VEC_SMALL_BYTES 4096
 #define MOVE_MAX 65536
 
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
 {
-	size_t first = VEC_FIRST_BYTES / size, want = *cap ? *cap + *cap / 2 : first;
+	size_t bytes = VEC_FIRST_BYTES, want = *cap + *cap / 2;
 	void *q;
 
+	/* Small ones in few sizes: what one gives back fits another. */
+	if (need < VEC_SMALL_BYTES / size) {
+		while (bytes / size < need)
+			bytes *= 2;
+		want = bytes / size;
+	}
 	if (want < need)
 		want = need;
 	q = am_mem_realloc(a, *p, want, size);
@@ -69,7 +76,7 @@ int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_
 
 void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t size)
 {
-	size_t keep = n + n / 32;
+	size_t keep = n * size > MOVE_MAX ? n + n / 32 : n;
 	void *q;
 
 	if (*cap <= keep + keep / 16)

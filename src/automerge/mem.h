@@ -16,8 +16,8 @@ void *am_mem_zalloc(const am_allocator *a, size_t n);
 void *am_mem_realloc(const am_allocator *a, void *p, size_t n, size_t size);
 void am_mem_free(const am_allocator *a, void *p); /* NULL is fine */
 
-/* Growing arrays: `AM_VEC(uint32_t) rows;`, zero-initialised to start. Capacity
- * starts with a few elements and grows by half. */
+/* Growing arrays: `AM_VEC(uint32_t) rows;`, zero-initialised to start. Small ones
+ * double from 64 bytes on, larger ones grow by half. */
 #define AM_VEC(T) struct { T *p; size_t n, cap; }
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size);
 /* Room for `extra` more elements: AM_OK or AM_E_NOMEM (array unchanged). */
@@ -25,8 +25,8 @@ int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_
 	((v)->cap - (v)->n >= (size_t)(extra)                                                                          \
 		 ? AM_OK                                                                                               \
 		 : am_vec_grow((a), (void **)&(v)->p, &(v)->cap, (v)->n + (size_t)(extra), sizeof *(v)->p))
-/* Gives back most of the spare room. What is left of it keeps the cost of fitting
- * and growing again in proportion to the elements added in between. */
+/* Gives back the spare room; a large one keeps a little, so that the cost of fitting
+ * and growing again stays in proportion to the elements added in between. */
 void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t size);
 #define am_vec_fit(a, v) am_vec_fit_((a), (void **)&(v)->p, &(v)->cap, (v)->n, sizeof *(v)->p)
 #define am_vec_free(a, v)                                                                                              \

@@ -314,6 +314,7 @@ static int notebook_open(struct connection *c)
 	c->state = state;
 	connection_busy(c);
 	struct room_join *join = room_join(c->daemon->rooms, &c->handshake, state->face, &link);
+	handshake_fini(&c->handshake); /* the join has its own copies */
 	if (join)
 		state->join = join;
 	return 0;

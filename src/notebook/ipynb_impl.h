@@ -14,17 +14,16 @@ struct ipynb_text {
  * (under publish_lock of ipynb_cell.c); everything else belongs to the loop. */
 struct ipynb_cell {
 	unsigned refs;
+	unsigned renderers; /* under publish_lock: workers that use fields and base now */
 	char *id;
-	bool id_in_file;
 	struct ipynb_text *text; /* the cell object; NULL until rendered */
 	char *lead, *tail;       /* bytes around it in the array where not the style's; may hold foreign elements */
 	/* What the document held when this was made: entries of its outputs, so
 	 * that equal ones are copied; unknown for a file's cell before loading. */
-	bool entries_known;
+	bool entries_known, id_in_file;
 	char **entries;
 	size_t n_entries;
 	char *attachments;       /* the document's, JSON; NULL or "{}" when the file's own count */
-	unsigned renderers; /* under publish_lock: workers that use fields and base now */
 	/* To be rendered: */
 	struct cell *fields;     /* NULL once the text is there (dropped by the loop) */
 	struct ipynb_cell *base; /* reference; likewise */

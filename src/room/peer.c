@@ -97,7 +97,7 @@ static void send_broadcasts(struct peer *peer)
 		peer->link.send(peer->link.ctx, e->frame, e->n);
 		free(e->key);
 	}
-	peer->broadcasts.n = 0;
+	VEC_FREE(&peer->broadcasts);
 }
 
 static void send_presence(struct peer *peer)
@@ -108,7 +108,7 @@ static void send_presence(struct peer *peer)
 		peer->link.send(peer->link.ctx, e->frame, e->n);
 		free(e->key);
 	}
-	peer->presence.n = 0;
+	VEC_FREE(&peer->presence);
 }
 
 static bool may_send(const struct peer *peer)
