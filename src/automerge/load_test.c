@@ -672,9 +672,55 @@ static void test_batch_reverts_operations(void **state)
 	lab_close(&l, AM_OK);
 }
 
+static am_hash commit_one(am_doc *d, const char *value)
+{
+	am_hash hash;
+	am_value v = am_str(value, strlen(value));
+
+	assert_int_equal(am_map_put(d, AM_ROOT, "k", 1, &v), AM_OK);
+	assert_int_equal(am_commit(d, NULL, 0, 0, &hash), AM_OK);
+	return hash;
+}
+
+static am_hash commit_at(am_doc *d, const am_hash *at, const char *value)
+{
+	assert_int_equal(am_begin_at(d, at, 1), AM_OK);
+	return commit_one(d, value);
+}
+
+/* An isolated actor's second change depends on the heads it was made at, not on
+ * its first one as well, which they cover (9.6). And what a change depends on
+ * stays readable while its bytes are fetched. */
+static void test_isolated_dependencies(void **state)
+{
+	am_doc *d;
+	am_hash first, merged, last;
+	am_change_info info;
+	am_buf bytes = {0};
+	size_t i;
+
+	(void)state;
+	assert_int_equal(am_new(NULL, &d), AM_OK);
+	assert_int_equal(am_set_actor(d, "a", 1), AM_OK);
+	first = commit_one(d, "one");
+	commit_one(d, "two");
+	commit_at(d, &first, "beside");
+	merged = commit_one(d, "both");
+	commit_one(d, "after");
+	last = commit_at(d, &merged, "beside again");
+	assert_int_equal(am_change_find(d, &last, &i), AM_OK);
+	assert_int_equal(am_change_at(d, i, &info), AM_OK);
+	assert_int_equal(am_change_bytes(d, 0, &bytes), AM_OK);
+	assert_int_equal(info.n_deps, 1);
+	assert_memory_equal(info.deps[0].b, merged.b, sizeof merged.b);
+	am_buf_free(&bytes);
+	am_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_isolated_dependencies),
 		cmocka_unit_test(test_any_order), cmocka_unit_test(test_save_load),
 		cmocka_unit_test(test_unverified),
 		cmocka_unit_test(test_save_incremental), cmocka_unit_test(test_fork_at), cmocka_unit_test(test_orphans),
