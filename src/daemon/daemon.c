@@ -195,10 +195,17 @@ static int start(struct daemon *d, struct http_route routes[3])
 	return 0;
 }
 
+static bool at_once(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
 static void finish(struct daemon *d)
 {
 	while (d->connections.n)
 		connection_close(d->connections.p[0]);
+	host_run_until(d->host, at_once, NULL, 0); /* what closing put off to the end of the turn */
 	if (d->listener)
 		host_listener_close(d->listener);
 	if (d->http)
@@ -231,6 +238,7 @@ int daemon_run(struct daemon_config *config)
 		status = fail(d.config.base_dir, r);
 		goto out;
 	}
+	signal(SIGXFSZ, SIG_IGN); /* a write over the limit is an error like others */
 	if (log_open_file(d.config.log_path) < 0)
 		log_warn("daemon", "no log file at %s", d.config.log_path);
 	status = start(&d, routes);

@@ -171,6 +171,7 @@ static void uv_host_free(struct host *h)
 	/* Completions of work may start more work; let all of it come to an end. */
 	while (h->work_pending > 0)
 		uv_host_turn(h);
+	uv_streams_abandon(u);
 	uv_close((uv_handle_t *)&u->prepare, NULL);
 	uv_close((uv_handle_t *)&u->idle, NULL);
 	uv_close((uv_handle_t *)&u->timer, NULL);

@@ -22,6 +22,7 @@ struct host_uv {
 	uv_signal_t sigchld;
 	bool sigchld_open;
 	VEC(struct uv_child *) children;
+	VEC(struct uv_stream *) flushing; /* their owners are gone, what they wrote is on its way */
 };
 
 static inline struct host_uv *host_uv_of(struct host *h)
@@ -56,6 +57,7 @@ int uv_host_spawn(struct host *h, const struct host_spawn *spec, struct host_pro
 int uv_host_process_signal(struct host_process *p, int sig, bool group);
 void uv_host_process_close(struct host_process *p);
 void uv_children_free(struct host_uv *u);
+void uv_streams_abandon(struct host_uv *u);
 int uv_host_pid_start_time(struct host *h, pid_t pid, uint64_t *ret);
 int uv_host_pgid_signal(struct host *h, pid_t pgid, uint64_t start_time, int sig);
 

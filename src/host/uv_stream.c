@@ -91,11 +91,23 @@ static void stream_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static void flushing_remove(struct host_uv *u, const struct uv_stream *s)
+{
+	for (size_t i = 0; i < u->flushing.n; i++) {
+		if (u->flushing.p[i] == s) {
+			VEC_REMOVE(&u->flushing, i);
+			return;
+		}
+	}
+}
+
 static void stream_destroy(struct uv_stream *s)
 {
 	if (s->closed)
 		return;
 	s->closed = true;
+	if (s->given_up)
+		flushing_remove(host_uv_of(s->base.host), s);
 	host_timer_stop(&s->limit);
 	if (!uv_is_closing(&s->u.handle))
 		uv_close(&s->u.handle, stream_freed);
@@ -258,10 +270,19 @@ void uv_host_stream_close_flushed(struct host_stream *base, uint64_t limit)
 		stream_destroy(s);
 		return;
 	}
+	VEC_PUSH(&host_uv_of(base->host)->flushing, s);
 	host_timer_start(&s->limit, limit);
 	/* Reading on, with the bytes thrown away, is how the peer's end is seen. */
 	if (!s->ended)
 		uv_read_start(&s->u.stream, host_uv_alloc, stream_read);
+}
+
+/* The host's end waits for nobody's reading. */
+void uv_streams_abandon(struct host_uv *u)
+{
+	while (u->flushing.n)
+		stream_destroy(u->flushing.p[0]);
+	VEC_FREE(&u->flushing);
 }
 
 int uv_host_stream_peer(const struct host_stream *base, struct host_peer_cred *ret)

@@ -61,9 +61,23 @@ static char *id_peek(const void *p, size_t n)
 	return copy;
 }
 
+/* JSON, though no object: there is something to answer. */
+static bool is_other_json(const void *p, size_t n)
+{
+	struct json_object *json = json_parse(p, n);
+	bool other = json != NULL || (n == 4 && memcmp(p, "null", 4) == 0);
+	json_object_put(json);
+	return other;
+}
+
 int request_decode(const void *p, size_t n, struct request *ret_request, char **ret_why, char **ret_id)
 {
 	int r = message_decode(&kind, p, n, ret_request, ret_why);
+	if (r == -EBADMSG && is_other_json(p, n)) {
+		r = -EINVAL;
+		if (ret_why)
+			*ret_why = xstrdup("Invalid request: a JSON object was expected");
+	}
 	if (ret_id && (r == -ENOTSUP || r == -EINVAL))
 		*ret_id = id_peek(p, n);
 	return r;

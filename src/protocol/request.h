@@ -47,8 +47,8 @@ struct request {
 	struct message_memory memory;
 };
 
-/* 0, -EBADMSG when it is not a JSON object (close the connection), -ENOTSUP for
- * an action not known, -EINVAL for a field missing or wrong (answer with an
+/* 0, -EBADMSG when it is no JSON at all (close the connection), -ENOTSUP for
+ * an action not known, -EINVAL for a field missing or wrong, or no object (answer with an
  * error, protocol.md 13). For the last two *ret_why, when given, is a sentence
  * for the answer and *ret_id the correlation id, or NULL: both the caller's to free(). */
 int request_decode(const void *p, size_t n, struct request *ret_request, char **ret_why, char **ret_id);

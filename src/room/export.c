@@ -38,7 +38,7 @@ static void finish(struct export_job *job)
 	free(job);
 }
 
-/* ---- second job: the rename ---- */
+/* ---- last job: the rename ---- */
 
 static void commit_run(void *ctx)
 {
@@ -58,17 +58,7 @@ static void job_done(void *ctx)
 	finish(ctx);
 }
 
-void export_hold(struct export_job *job)
-{
-	job->held = true;
-}
-
-void export_continue(struct export_job *job, bool go)
-{
-	host_work(job->svc->host, go ? commit_run : abort_run, job_done, job);
-}
-
-/* ---- first job: render, compare, write beside ---- */
+/* ---- before it: write beside ---- */
 
 static int compare_with_file(struct export_job *job, bool *ret_same)
 {
@@ -103,23 +93,10 @@ static int keep_old(struct export_job *job)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int prepare(struct export_job *job)
+static int write_beside(struct export_job *job)
 {
 	struct host *h = job->svc->host;
-	bool same;
 	int r = 0;
-	if (job->result.version)
-		r = ipynb_bytes(job->result.version, &job->svc->notebook_blobs, &job->bytes);
-	if (r < 0)
-		return r;
-	sha256(job->result.sha256, job->bytes.p, job->bytes.n);
-	r = compare_with_file(job, &same);
-	if (r < 0 || job->result.stale)
-		return r;
-	if (same) {
-		job->result.unchanged = true;
-		return host_path_stat(h, job->path, &job->result.info);
-	}
 	if (job->opts.make_parents)
 		r = make_parents(job);
 	if (r == 0 && job->opts.keep_old)
@@ -132,24 +109,87 @@ static int prepare(struct export_job *job)
 	return r;
 }
 
-static void prepare_run(void *ctx)
+static void write_run(void *ctx)
 {
 	struct export_job *job = ctx;
-	job->result.err = prepare(job);
+	job->result.err = write_beside(job);
 }
 
-static void prepare_done(void *ctx)
+static void written(struct export_job *job)
+{
+	bool go = true;
+	job->held = false;
+	if (job->opts.ready)
+		go = job->opts.ready(job->ctx, job->result.sha256);
+	if (!job->held)
+		export_continue(job, go);
+}
+
+static void write_done(void *ctx)
 {
 	struct export_job *job = ctx;
-	bool go = job->result.err == 0 && !job->result.stale;
-	if (go && job->opts.ready)
-		go = job->opts.ready(job->ctx, job->result.sha256);
-	if (job->held)
-		return;
-	if (job->prepared)
-		export_continue(job, go);
+	if (job->result.err == 0)
+		written(job);
 	else
 		finish(job);
+}
+
+void export_hold(struct export_job *job)
+{
+	job->held = true;
+}
+
+void export_continue(struct export_job *job, bool go)
+{
+	if (job->prepared) {
+		host_work(job->svc->host, go ? commit_run : abort_run, job_done, job);
+	} else if (go) {
+		host_work(job->svc->host, write_run, write_done, job);
+	} else {
+		job->result.err = -ECANCELED;
+		finish(job);
+	}
+}
+
+/* ---- first job: render and compare; write at once when nobody wants to look ---- */
+
+static int render(struct export_job *job)
+{
+	bool same;
+	int r = 0;
+	if (job->result.version)
+		r = ipynb_bytes(job->result.version, &job->svc->notebook_blobs, &job->bytes);
+	if (r < 0)
+		return r;
+	sha256(job->result.sha256, job->bytes.p, job->bytes.n);
+	r = compare_with_file(job, &same);
+	if (r < 0 || job->result.stale)
+		return r;
+	if (same) {
+		job->result.unchanged = true;
+		return host_path_stat(job->svc->host, job->path, &job->result.info);
+	}
+	return job->opts.begin ? 0 : write_beside(job);
+}
+
+static void render_run(void *ctx)
+{
+	struct export_job *job = ctx;
+	job->result.err = render(job);
+}
+
+static void render_done(void *ctx)
+{
+	struct export_job *job = ctx;
+	if (job->result.err < 0 || job->result.stale || job->result.unchanged) {
+		finish(job);
+	} else if (job->prepared) {
+		written(job);
+	} else {
+		bool go = job->opts.begin(job->ctx, job->result.sha256);
+		if (!job->held)
+			export_continue(job, go);
+	}
 }
 
 static struct export_job *job_new(struct room *room, const char *path, const struct export_opts *opts,
@@ -174,7 +214,7 @@ void export_bytes(struct room *room, const char *path, struct buf *bytes, const 
 	struct export_job *job = job_new(room, path, opts, done, ctx);
 	job->bytes = *bytes;
 	*bytes = (struct buf){0};
-	host_work(room->svc->host, prepare_run, prepare_done, job);
+	host_work(room->svc->host, render_run, render_done, job);
 }
 
 int export_start(struct room *room, const char *path, const struct export_opts *opts, export_done_fn *done, void *ctx,
@@ -187,7 +227,7 @@ int export_start(struct room *room, const char *path, const struct export_opts *
 		return r;
 	struct export_job *job = job_new(room, path, opts, done, ctx);
 	job->result.version = version;
-	host_work(room->svc->host, prepare_run, prepare_done, job);
+	host_work(room->svc->host, render_run, render_done, job);
 	if (ret)
 		*ret = job;
 	return 0;

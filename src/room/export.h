@@ -23,9 +23,10 @@ struct export_opts {
 	bool check_baseline;     /* refuse to overwrite what is not the baseline */
 	bool make_parents;
 	bool keep_old;           /* a copy of the old bytes goes to the snapshots */
-	/* Between the temp file and the rename, on the loop; false calls it off (err -ECANCELED).
-	 * When it needs time it returns false after export_hold(). May be NULL. */
-	export_ready_fn *ready;
+	/* Both on the loop; false calls it off (err -ECANCELED). Who needs time returns false
+	 * after export_hold(). May be NULL; not called when there is nothing to write. */
+	export_ready_fn *begin; /* before anything is written */
+	export_ready_fn *ready; /* between the temp file and the rename */
 };
 /* Takes the snapshot now. -errno when that fails; done is called later. */
 int export_start(struct room *room, const char *path, const struct export_opts *opts, export_done_fn *done, void *ctx,
@@ -33,7 +34,7 @@ int export_start(struct room *room, const char *path, const struct export_opts *
 /* The same for bytes made elsewhere (a clone); empties the buffer. The result has no version. */
 void export_bytes(struct room *room, const char *path, struct buf *bytes, const struct export_opts *opts,
 		  export_done_fn *done, void *ctx);
-/* From inside ready: the rename waits for export_continue. */
+/* From inside begin or ready: the next step waits for export_continue. */
 void export_hold(struct export_job *job);
 void export_continue(struct export_job *job, bool go);
 #endif

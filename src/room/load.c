@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "host/file.h"
 #include "notebook/merge.h"
 #include "room/autosave.h"
 #include "room/join.h"
@@ -44,6 +46,26 @@ struct load {
 static void random_bytes(void *ctx, void *p, size_t n)
 {
 	host_random(ctx, p, n);
+}
+
+/* What a daemon that was killed while it wrote this notebook left beside it. */
+static void remove_left_temps(struct load *load)
+{
+	struct host *h = load->svc->host;
+	struct host_file_info info;
+	char *dir = path_dir(load->path), **names;
+	size_t n;
+	if (host_dir_list(h, dir, &names, &n) == 0) {
+		for (size_t i = 0; i < n; i++) {
+			char *path = host_name_is_temp(names[i], path_base(load->path)) ? path_join(dir, names[i]) : NULL;
+			if (path && host_path_lstat(h, path, &info) == 0 && info.mtime_ns < load->svc->opened_ns &&
+			    host_path_unlink(h, path) == 0)
+				log_info("room", "removed %s, left by an interrupted save", path);
+			free(path);
+		}
+		host_names_free(names, n);
+	}
+	free(dir);
 }
 
 static int read_file(struct load *load)
@@ -197,6 +219,8 @@ static int make_new(struct load *load)
 static void load_run(void *ctx)
 {
 	struct load *load = ctx;
+	if (load->path)
+		remove_left_temps(load);
 	load->err = load->path ? read_file(load) : 0;
 	if (load->err < 0)
 		return;

@@ -134,6 +134,7 @@ struct room_service {
 	struct host_hook turn_hook;
 	VEC(struct room *) turn_rooms;
 	uint64_t next_rid;
+	int64_t opened_ns; /* wall clock; what is older belongs to an earlier daemon */
 	bool stopping;
 	void (*pool_error_changed)(void *ctx);
 	void *ctx;

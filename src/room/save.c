@@ -195,24 +195,33 @@ static void intent_written(void *ctx, int err)
 	export_continue(save->job, true);
 }
 
-/* The temp file is written: is everything still as it was admitted? Then the intent
- * goes to disk, so that a crash from here on is told apart (rooms.md 13.2). */
-static bool ready_to_rename(void *ctx, const uint8_t sha[SHA256_BYTES])
+/* The intent goes to disk before anything else does, so that a crash from here on is
+ * told apart and leaves nothing behind (rooms.md 13.2). */
+static bool ready_to_write(void *ctx, const uint8_t sha[SHA256_BYTES])
 {
 	struct save *save = ctx;
 	struct room *room = save_room(save);
-	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
 	char hex[SHA256_HEX_BYTES];
 	if (!room)
-		return false;
-	if (l && l->rid == save->occupant &&
-	    room_admission(room, l, host_path_exists(save->svc->host, save->target)) == ADMIT_REFUSE)
 		return false;
 	hex_encode(hex, sha, SHA256_BYTES);
 	save->intent = true;
 	export_hold(save->job);
 	alias_intent(save->svc->aliases, room->uuid, save->target, hex, intent_written, save);
 	return false;
+}
+
+/* The temp file is written: is everything still as it was admitted? */
+static bool ready_to_rename(void *ctx, const uint8_t sha[SHA256_BYTES])
+{
+	struct save *save = ctx;
+	struct room *room = save_room(save);
+	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
+	(void)sha;
+	if (!room)
+		return false;
+	return !l || l->rid != save->occupant ||
+	       room_admission(room, l, host_path_exists(save->svc->host, save->target)) != ADMIT_REFUSE;
 }
 
 /* ---- copies and clones ---- */
@@ -261,6 +270,7 @@ static void take_claim(struct save *save, struct room *room)
 static int write_target(struct save *save, struct room *room)
 {
 	const struct export_opts opts = {.make_parents = true, .keep_old = true,
+					 .begin = save->kind == SAVE_PROMOTE ? ready_to_write : NULL,
 					 .ready = save->kind == SAVE_PROMOTE ? ready_to_rename : NULL};
 	if (save->kind != SAVE_CLONE)
 		return export_start(room, save->target, &opts, save->kind == SAVE_PROMOTE ? promoted : copied, save,

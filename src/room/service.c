@@ -127,6 +127,7 @@ int room_service_open(const struct room_config *config, struct room_service **re
 {
 	struct room_service *svc = xcalloc(1, sizeof *svc);
 	svc->host = config->host;
+	svc->opened_ns = host_wall_ns(config->host);
 	svc->base_dir = xstrdup(config->base_dir);
 	svc->cache_dir = xstrdup(config->cache_dir);
 	svc->trust_key_path = config->trust_key_path ? xstrdup(config->trust_key_path) : NULL;
