@@ -386,7 +386,7 @@ def test_save_failures(daemon, version):
                 except Exception as e:
                     out.append(type(e).__name__ + ": " + str(e))
             return out
-        """, daemon, missing=str(daemon.work / "no" / "such.ipynb"))
+        """, daemon, missing="/proc/nope/bad.ipynb")
     assert all(g.startswith("RuntimedError") and "Failed to write" in g for g in got), got
 
 

@@ -83,12 +83,23 @@ def test_f5_save_onto_a_directory(daemon, work):
     daemon.wait_rooms(u.id)
 
 
-def test_f5_save_below_nothing(daemon, work):
+@pytest.mark.parametrize("path", ["/proc/nope/bad.ipynb", "{work}/file/t.ipynb"])
+def test_f5_save_where_nothing_can_be(daemon, work, path):
+    (work / "file").write_text("a file")
     u = daemon.create()
     u.add("x", "1")
-    answer = u.save(work / "no" / "such" / "t.ipynb")
+    answer = u.save(path.format(work=work))
     assert answer["result"] == "error" and "Failed to write" in answer["error"], answer
-    assert list(work.iterdir()) == []
+    assert [p.name for p in work.iterdir()] == ["file"]
+    daemon.wait_rooms(u.id)
+
+
+def test_f5_save_makes_directories(daemon, work):
+    """documents.md 16 no. 19."""
+    u = daemon.create()
+    u.add("x", "1")
+    assert u.save(work / "new" / "sub" / "t.ipynb")["result"] == "notebook_saved"
+    assert nb.disk(work / "new" / "sub" / "t.ipynb") == {"x": "1"}
 
 
 def test_f6_save_without_a_path(daemon):

@@ -141,7 +141,7 @@ def test_h10_inspect(daemon, work):
     assert state["notebook_id"] == f"{work}/t.ipynb" and state["source"] == "live_room" and state["kernel_info"] is None
     [cell] = state["cells"]
     assert cell["id"] == "cell0" and cell["source_preview"] == "print(1)" and cell["source_len"] == 8 and cell["execution_count"] == "7"
-    assert cell["outputs"][0]["output_type"] == "stream"
+    assert len(cell["outputs"]) == 1
 
 
 def test_h11_logs(daemon):
@@ -160,6 +160,6 @@ def test_h12_exec(start):
     while time.monotonic() < deadline and not nb.parse(t)["cells"][1]["outputs"]:
         time.sleep(0.1)
     assert nb.text_of(nb.parse(t)["cells"][0]["outputs"][0]["text"]) == "from a\n"
-    nb.write(t, [nb.cell("a", "1 / 0"), nb.cell("b", "print('never')")])
-    done = daemon.runt("exec", t, timeout=120)
+    nb.write(daemon.work / "wrong.ipynb", [nb.cell("a", "1 / 0"), nb.cell("b", "print('never')")])
+    done = daemon.runt("exec", daemon.work / "wrong.ipynb", timeout=120)
     assert done.returncode == 1 and "ZeroDivisionError" in done.stdout + done.stderr and "never\n" not in done.stdout
