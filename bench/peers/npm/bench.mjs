@@ -102,7 +102,7 @@ function playConcurrent(t, perEdit) {
   const docs = Array.from({ length: t.numAgents }, (_, i) => first.fork(actor(i + 2)))
   const seen = docs.map(() => new Set())
   const done = []
-  t.txns.forEach((x, i) => {
+  for (const [i, x] of t.txns.entries()) {
     const doc = docs[x.agent]
     for (const p of x.parents) {
       const changes = bring(t, done, seen[x.agent], p)
@@ -117,7 +117,7 @@ function playConcurrent(t, perEdit) {
     if (!perEdit) keep()
     done.push(made)
     seen[x.agent].add(i)
-  })
+  }
   for (const d of docs) first.merge(d)
   return { doc: first, text }
 }
