@@ -234,6 +234,15 @@ static struct room *by_inode(struct room_join *j, const struct room_path *p)
 	return NULL; /* its path holds another file now: two notebooks */
 }
 
+/* What a notebook made at this path is for; NULL: nothing is put into it. notebook_sync joins, it does not make
+ * (protocol.md 4.3): its initial metadata comes into an empty document. */
+static const char *runtime_for_new(const struct room_join *j)
+{
+	if (j->channel == HANDSHAKE_NOTEBOOK_SYNC || j->runtime)
+		return j->runtime;
+	return j->svc->default_runtime ? j->svc->default_runtime : "python";
+}
+
 static void join_path(struct room_join *j, const struct room_path *p)
 {
 	struct claim *claim = claim_find(j->svc->registry, p->path);
@@ -248,8 +257,7 @@ static void join_path(struct room_join *j, const struct room_path *p)
 	if (room)
 		enter(j, room);
 	else
-		make_room(j, ROOM_PATH, NULL, p->path, NULL,
-			  j->runtime ? j->runtime : j->svc->default_runtime ? j->svc->default_runtime : "python");
+		make_room(j, ROOM_PATH, NULL, p->path, NULL, runtime_for_new(j));
 }
 
 static void join_named_path(struct room_join *j, const char *given)
@@ -268,8 +276,7 @@ static void join_named_path(struct room_join *j, const char *given)
 	if (p.kind == ROOM_PATH_DIRECTORY) { /* a new notebook that works there */
 		free(j->working_dir);
 		j->working_dir = xstrdup(p.path);
-		make_room(j, ROOM_UNTITLED, NULL, NULL, NULL,
-			  j->svc->default_runtime ? j->svc->default_runtime : "python");
+		make_room(j, ROOM_UNTITLED, NULL, NULL, NULL, runtime_for_new(j));
 	} else {
 		join_path(j, &p);
 	}

@@ -258,7 +258,7 @@ static void go_live(struct room *room, struct load *load)
 	room->nb = load->nb;
 	load->nb = NULL;
 	room->state = ROOM_LIVE;
-	room->born_here = room->kind == ROOM_PATH && !load->file_there;
+	room->born_here = room->kind == ROOM_PATH && load->created && load->runtime;
 	take_uuid(room);
 	room_journal_start(room, load->from_journal ? &load->journal : NULL);
 	notebook_refresh(room->nb, NULL);

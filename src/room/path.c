@@ -110,7 +110,7 @@ static int resolve(struct host *h, const char *given, enum room_path_use use, st
 		ret->kind = ROOM_PATH_FILE, r = host_info_is_regular(&ret->info) ? 0 : -EINVAL;
 	if (r == 0) {
 		r = host_path_real(h, path, &ret->path);
-	} else if (r == -ENOENT || r == -ENOTDIR) {
+	} else if (r == -ENOENT) {
 		ret->kind = ROOM_PATH_MISSING;
 		r = resolve_dangling(h, path, &ret->path);
 	}

@@ -77,7 +77,7 @@ struct room {
 	char *load_error;  /* LOAD_FAILED: why */
 	bool had_peers;
 	bool authored;     /* a peer's edit beyond scaffold, or an execution (rooms.md 11.4) */
-	bool born_here;    /* opened at a path where there was no file */
+	bool born_here;    /* made by an open of a path where there was no file */
 	bool ever_on_disk; /* the file was read, or written by us */
 	char *working_dir;
 
