@@ -26,11 +26,14 @@ static void reap(void *ctx)
 	connection_unref(ctx);
 }
 
+static void uncork(struct connection *c);
+
 void connection_close(struct connection *c)
 {
 	struct daemon *d = c->daemon;
 	if (c->dead)
 		return;
+	uncork(c);
 	c->dead = true;
 	host_timer_stop(&c->limit);
 	host_defer_cancel(&c->overflow);
@@ -59,21 +62,51 @@ static void written(void *ctx, int err)
 		c->channel->writable(c);
 }
 
+static size_t queued(const struct connection *c)
+{
+	return host_stream_queued(c->stream) + c->corked.n;
+}
+
+static void write_out(struct connection *c, void *p, size_t n)
+{
+	bool far_behind = host_stream_queued(c->stream) + n > PEER_HIGH_WATER;
+	/* A failed write ends the stream; its end callback tells. */
+	host_stream_write(c->stream, p, n, far_behind ? written : NULL, c);
+}
+
+static void uncork(struct connection *c)
+{
+	size_t n;
+	if (c->corked.n == 0)
+		return;
+	void *p = buf_take(&c->corked, &n);
+	write_out(c, p, n);
+}
+
+void connection_uncork_all(void *daemon)
+{
+	struct daemon *d = daemon;
+	for (size_t i = 0; i < d->connections.n; i++)
+		uncork(d->connections.p[i]);
+}
+
 void connection_send(struct connection *c, void *frame, size_t n)
 {
-	if (c->dead) {
-		free(frame);
-		return;
-	}
-	size_t queued = host_stream_queued(c->stream) + n;
-	bool far_behind = queued > PEER_HIGH_WATER;
-	if (queued > CONNECTION_QUEUE_MAX) {
+	if (!c->dead && queued(c) + n > CONNECTION_QUEUE_MAX) {
 		host_defer(&c->overflow); /* not from inside whoever is sending */
-		free(frame);
-		return;
+		n = 0;
 	}
-	/* A failed write ends the stream; its end callback tells. */
-	host_stream_write(c->stream, frame, n, far_behind ? written : NULL, c);
+	if (c->dead || n == 0) {
+		free(frame);
+	} else if (n > CONNECTION_CORK_MAX) {
+		uncork(c);
+		write_out(c, frame, n);
+	} else {
+		buf_append(&c->corked, frame, n);
+		free(frame);
+		if (c->corked.n > CONNECTION_CORK_MAX)
+			uncork(c);
+	}
 }
 
 void connection_send_buf(struct connection *c, struct buf *frames)
@@ -281,7 +314,7 @@ static void link_send(void *ctx, void *frame, size_t n)
 static size_t link_queued(void *ctx)
 {
 	struct connection *c = ctx;
-	return c->dead ? 0 : host_stream_queued(c->stream);
+	return c->dead ? 0 : queued(c);
 }
 
 static void link_joined(void *ctx, struct peer *peer)

@@ -11,6 +11,7 @@
 #define CONNECTION_CLOSE_LIMIT HOST_SEC(5) /* for what is queued to leave */
 #define CONNECTION_PARKED_MAX (16u << 20) /* taken from a client whose frames have to wait */
 #define CONNECTION_QUEUE_MAX (256u << 20) /* unsent bytes: two of the largest frames, and then some */
+#define CONNECTION_CORK_MAX (64u << 10)      /* larger frames are not gathered */
 #define CONNECTION_HALF_OPEN_MAX 512       /* without a handshake yet; further ones are closed */
 
 /* What a channel does with whole frames. */
@@ -38,11 +39,14 @@ struct connection {
 	bool ended;      /* nothing more comes */
 	struct host_timer limit;
 	struct host_defer reap, overflow;
+	struct buf corked; /* frames of this turn */
 	struct handshake handshake;
 };
 
 void connection_accept(void *daemon, struct host_stream *s);
-/* Takes a whole frame, malloc()ed. */
+/* Takes a whole frame, malloc()ed. The frames of a turn leave in one write: a client of
+ * March hears the state that follows a response before it can ask again, and a state
+ * frame that comes while it waits for the next response it throws away (protocol.md 12.2). */
 void connection_send(struct connection *c, void *frame, size_t n);
 /* Sends what buf holds (one or more whole frames) and empties it. */
 void connection_send_buf(struct connection *c, struct buf *frames);
@@ -54,6 +58,8 @@ void connection_idle(struct connection *c);
 /* Work under way that will look at the connection again keeps its memory. */
 void connection_ref(struct connection *c);
 void connection_unref(struct connection *c);
+/* The end of a turn: what was gathered leaves. */
+void connection_uncork_all(void *daemon);
 /* Lets what is queued leave, then closes. Safe anywhere, also twice. */
 void connection_close(struct connection *c);
 

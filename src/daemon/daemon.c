@@ -179,6 +179,7 @@ static int start(struct daemon *d, struct http_route routes[3])
 	d->settings = settings_service_open(d);
 	if ((r = open_rooms(d)) < 0)
 		return fail("the stores cannot be opened", r);
+	host_turn_end(d->host, &d->uncork, connection_uncork_all, d);
 	open_http(d, routes);
 	link_blobs(d);
 	if ((r = announce(d)) < 0)
@@ -208,6 +209,8 @@ static void finish(struct daemon *d)
 	host_run_until(d->host, at_once, NULL, 0); /* what closing put off to the end of the turn */
 	if (d->listener)
 		host_listener_close(d->listener);
+	if (d->uncork.fn)
+		host_turn_end_remove(d->host, &d->uncork);
 	if (d->http)
 		http_server_close(d->http);
 	if (d->rooms)

@@ -40,6 +40,7 @@ struct daemon {
 	VEC(struct connection *) connections;
 	VEC(struct connection *) pool_subscribers;
 	struct host_signal *signals[3];
+	struct host_hook uncork; /* after the rooms' own */
 	bool stopping;
 	int exit_status;
 };
