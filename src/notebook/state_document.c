@@ -223,6 +223,13 @@ int state_map(am_doc *doc, am_objid map, const char *key, am_objid *ret)
 	return r == 0 ? 0 : am_errno(make(doc, map, key, AM_MAP, ret));
 }
 
+int state_list(am_doc *doc, am_objid map, const char *key, am_objid *ret)
+{
+	int r = value_get_object(doc, map, key, AM_LIST, ret);
+
+	return r == 0 ? 0 : am_errno(make(doc, map, key, AM_LIST, ret));
+}
+
 int state_root(am_doc *doc, const char *key, am_objid *ret)
 {
 	return state_map(doc, AM_ROOT, key, ret);

@@ -23,6 +23,8 @@ int state_put_null(am_doc *doc, am_objid map, const char *key, bool *changed);
 int state_put_list(am_doc *doc, am_objid map, const char *key, const char *const *items, size_t n, bool *changed);
 /* A map below a map, created when missing. */
 int state_map(am_doc *doc, am_objid map, const char *key, am_objid *ret);
+/* The same for a list. */
+int state_list(am_doc *doc, am_objid map, const char *key, am_objid *ret);
 /* A root map: kernel, queue, env, trust, executions, comms. */
 int state_root(am_doc *doc, const char *key, am_objid *ret);
 #endif

@@ -67,14 +67,64 @@ static int execution_map(struct room *room, const struct execution *x, am_objid 
 	return r < 0 ? r : state_map(room->state_doc, executions, x->id, ret);
 }
 
-/* Outputs as a list, for the releases that read them here (today.md 3.4). */
+/* The element's own keys beside the manifest's: which output it is, and in which state. */
+#define OUTPUT_ID "output_id"
+#define OUTPUT_ENTRY "entry"
+
+static bool element_has(am_doc *doc, am_objid list, size_t i, const char *key, const char *value)
+{
+	am_value element;
+	if (am_list_get(doc, NULL, list, i, &element) != AM_OK || element.type != AM_MAP)
+		return false;
+	char *have = value_get_str(doc, element.id, key, NULL);
+	bool same = have && strcmp(have, value) == 0;
+	free(have);
+	return same;
+}
+
+static void insert_manifest(struct room *room, am_objid list, size_t i, const struct output *o)
+{
+	const struct output_blobs *blobs = &room->svc->output_blobs;
+	struct buf json = {0};
+	struct json_tree tree;
+	am_objid map;
+	if (blobs->get(blobs->ctx, o->entry, &json) < 0)
+		buf_append_str(&json, o->entry); /* could not be stored: the output itself */
+	if (am_list_insert_object(room->state_doc, list, i, AM_MAP, &map) == AM_OK) {
+		if (json_tree_parse(json.p, json.n, &tree, NULL) == 0) {
+			if (json_tree_kind(&tree, 0) == JSON_KIND_OBJECT)
+				value_update_map(room->state_doc, map, &tree, 0, false);
+			json_tree_fini(&tree);
+		}
+		value_put_str(room->state_doc, map, OUTPUT_ID, o->id, strlen(o->id));
+		value_put_str(room->state_doc, map, OUTPUT_ENTRY, o->entry, strlen(o->entry));
+	}
+	buf_free(&json);
+}
+
+/* Outputs as a list of manifests: the releases from 2.1 to 2.3 read them here, and drop
+ * what is a hash (tried with 2.1.0 to 2.2.0; today.md 3.4). A stream is written when it
+ * begins and when its execution is over: the document keeps every version of it. */
 static void put_outputs(struct room *room, am_objid map, const struct execution *x, bool *changed)
 {
-	const char **entries = xcalloc(x->outputs.n, sizeof *entries);
-	for (size_t i = 0; i < x->outputs.n; i++)
-		entries[i] = x->outputs.p[i].entry;
-	state_put_list(room->state_doc, map, "outputs", entries, x->outputs.n, changed);
-	free(entries);
+	am_doc *doc = room->state_doc;
+	am_objid list;
+	if (state_list(doc, map, "outputs", &list) < 0)
+		return;
+	for (size_t i = 0; i < x->outputs.n; i++) {
+		const struct output *o = &x->outputs.p[i];
+		bool growing = x->status == EXECUTION_RUNNING && o->type == OUTPUT_STREAM;
+		if (element_has(doc, list, i, growing ? OUTPUT_ID : OUTPUT_ENTRY, growing ? o->id : o->entry))
+			continue;
+		if (i < am_length(doc, NULL, list))
+			am_list_delete(doc, list, i);
+		insert_manifest(room, list, i, o);
+		*changed = true;
+	}
+	while (am_length(doc, NULL, list) > x->outputs.n) {
+		am_list_delete(doc, list, am_length(doc, NULL, list) - 1);
+		*changed = true;
+	}
 }
 
 void state_execution(struct room *room, const struct execution *x)
