@@ -90,4 +90,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    status = asyncio.run(main())
+    sys.stdout.flush()
+    # The client's threads do not always survive the interpreter's own end.
+    os._exit(status)

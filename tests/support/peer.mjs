@@ -438,7 +438,8 @@ const verbs = {
 
 const lines = readline.createInterface({ input: process.stdin })
 const out = fs.createWriteStream(null, { fd: 1 })
-const reply = (o) => out.write(JSON.stringify(o) + '\n')
+const bigints = (_, v) => (typeof v === 'bigint' ? Number(v) : v)
+const reply = (o) => out.write(JSON.stringify(o, bigints) + '\n')
 lines.on('line', async (line) => {
   const c = JSON.parse(line)
   try {
