@@ -355,6 +355,9 @@ AM_API void am_sync_reset(am_sync *s);
  * says that it holds the same heads, the protocol takes both sides for informed,
  * yet the peer has never been told. */
 AM_API void am_sync_insist(am_sync *s);
+/* What was sent since the peer's last message is taken for lost: the next
+ * am_sync_generate sends it again. For peers known to drop messages. */
+AM_API void am_sync_resend(am_sync *s);
 
 /* The next message; out->n == 0: nothing to say until something changes. */
 AM_API int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out);

@@ -117,6 +117,13 @@ void am_sync_insist(am_sync *s)
 	s->have_responded = false;
 }
 
+void am_sync_resend(am_sync *s)
+{
+	s->sent.n = 0;
+	s->in_flight = false;
+	s->have_responded = false;
+}
+
 void am_sync_free(am_sync *s)
 {
 	am_allocator a;

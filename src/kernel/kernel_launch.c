@@ -221,8 +221,10 @@ static void on_exit_settled(struct kernel *k)
 	buf_append_str(&reason, "Kernel process ");
 	child_describe_end(k->child, &reason);
 	log_error("kernel", "%s", buf_cstr(&reason));
-	struct child *child = kernel_detach(k, true);
 	kernel_set_status(k, KERNEL_ERROR, NULL, NULL);
+	if (queue_running(k->queue))
+		kernel_add_death(k, queue_running(k->queue), buf_cstr(&reason));
+	struct child *child = kernel_detach(k, true);
 	CALL(k, died, buf_cstr(&reason));
 	child_bury(child, false, false);
 	kernel_commit(k);

@@ -57,6 +57,18 @@ void kernel_on_output(struct kernel *k, struct execution *x, const char *type, s
 	add_output(k, x, type, content.p, content.n);
 }
 
+/* A client takes a run without an error output for a success (clients.md T30). */
+void kernel_add_death(struct kernel *k, struct execution *x, const char *reason)
+{
+	struct buf json = {0};
+	buf_append_str(&json, "{\"ename\":\"DeadKernelError\",\"evalue\":");
+	json_append_str(&json, reason, strlen(reason));
+	buf_append_str(&json, ",\"traceback\":[]}");
+	kernel_store_live(k, x);
+	add_output(k, x, "error", (const char *)json.p, json.n);
+	buf_free(&json);
+}
+
 /* Help (`?`) comes with the reply, but belongs behind everything the run printed (Q7). */
 void kernel_keep_page(struct kernel *k, struct execution *x, struct json_slice payload)
 {

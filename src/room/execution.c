@@ -43,20 +43,24 @@ static void on_launched(void *ctx)
 	room_launch_ended(room, NULL);
 }
 
-static void say_kernel_error(struct room *room, const char *reason)
+static void show_kernel_error(struct room *room)
 {
-	const struct broadcast b = {.event = BROADCAST_KERNEL_ERROR, .error = reason};
 	state_kernel(room, KERNEL_ERROR, NULL);
 	state_queue(room);
-	room_broadcast(room, &b, 0);
 	announce_presence(room, PRESENCE_KERNEL_ERRORED);
 }
+
+/* Who asked for the launch has the reason in the response. A broadcast besides would stay in
+ * the March clients' queue and end their next run, on a kernel that works (clients.md 3.6). */
 
 static void on_launch_failed(void *ctx, const char *reason)
 {
 	struct room *room = ctx;
+	const struct broadcast b = {.event = BROADCAST_KERNEL_ERROR, .error = reason};
 	log_warn("kernel", "%s: %s", room_wire_id(room), reason);
-	say_kernel_error(room, reason);
+	show_kernel_error(room);
+	if (!room_launch_awaited(room))
+		room_broadcast(room, &b, 0);
 	room_kernel_gone(room);
 	room_launch_ended(room, reason);
 }
@@ -65,7 +69,7 @@ static void on_died(void *ctx, const char *reason)
 {
 	struct room *room = ctx;
 	log_warn("kernel", "%s: the kernel died: %s", room_wire_id(room), reason);
-	say_kernel_error(room, reason);
+	show_kernel_error(room); /* the reason is in the cell's error output */
 	room_kernel_gone(room);
 	if (room->peers.n == 0 && room->pins == 0)
 		evict_arm(room);

@@ -27,10 +27,11 @@ static void swap_kernels(struct room *a, struct room *b)
 {
 	struct kernel *kernel = a->kernel;
 	struct json_object *config = a->launched_config;
-	char *venv = a->pool_venv, *print = a->env_fingerprint;
+	char *pooled = a->pool_venv, *venv = a->venv_path, *print = a->env_fingerprint;
 	a->kernel = b->kernel, b->kernel = kernel;
 	a->launched_config = b->launched_config, b->launched_config = config;
-	a->pool_venv = b->pool_venv, b->pool_venv = venv;
+	a->pool_venv = b->pool_venv, b->pool_venv = pooled;
+	a->venv_path = b->venv_path, b->venv_path = venv;
 	a->env_fingerprint = b->env_fingerprint, b->env_fingerprint = print;
 	kernel_set_owner(a->kernel, a);
 	kernel_set_owner(b->kernel, b);

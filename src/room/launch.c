@@ -70,6 +70,11 @@ void room_launch_ended(struct room *room, const char *error)
 	free(launch);
 }
 
+bool room_launch_awaited(const struct room *room)
+{
+	return room->launch && room->launch->waiters.n > 0;
+}
+
 void room_launch_cancel(struct room *room)
 {
 	if (!room->launch)
@@ -89,7 +94,8 @@ void room_kernel_gone(struct room *room)
 	if (room->pool_venv && room->svc->pool)
 		pool_discard(room->svc->pool, room->pool_venv);
 	free(room->pool_venv);
-	room->pool_venv = NULL;
+	free(room->venv_path);
+	room->pool_venv = room->venv_path = NULL;
 }
 
 /* ---- launching ---- */
@@ -109,6 +115,7 @@ static void resolved(void *ctx, const struct resolve_result *result)
 	}
 	room->launched_config = json_object_get(result->launched_config);
 	room->pool_venv = result->pool_venv ? xstrdup(result->pool_venv) : NULL;
+	room->venv_path = result->spec->venv_path ? xstrdup(result->spec->venv_path) : NULL;
 	state_kernel(room, KERNEL_STARTING, "launching");
 	int r = kernel_launch(room->kernel, result->spec);
 	if (r < 0)

@@ -48,8 +48,7 @@ void room_service_env_paths(struct room_service *svc, struct pool_response *ret)
 	const char **paths = own(&ret->memory, xcalloc(svc->registry->rooms.n, sizeof *paths));
 	size_t n = 0;
 	for (size_t i = 0; i < svc->registry->rooms.n; i++) {
-		const char *venv = NULL;
-		json_get_str(svc->registry->rooms.p[i]->launched_config, "venv_path", &venv);
+		const char *venv = svc->registry->rooms.p[i]->venv_path;
 		if (venv)
 			paths[n++] = own(&ret->memory, xstrdup(venv));
 	}
@@ -119,7 +118,12 @@ static void inspect_done(void *ctx)
 		describe_cells(job->nb, &out);
 	} else {
 		out = (struct pool_response){.type = POOL_ERROR};
-		out.message = own(&out.memory, xasprintf("Notebook not found: %s", job->id));
+		char *primary = NULL, *fallback = NULL;
+		journal_paths(job->svc->journals, job->key, &primary, &fallback);
+		out.message = own(&out.memory, xasprintf("Notebook not found: no active room and no persisted file at %s",
+							 primary));
+		free(primary);
+		free(fallback);
 	}
 	end_answer(&out, job->done, job->ctx);
 	notebook_free(job->nb);

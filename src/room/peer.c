@@ -475,17 +475,17 @@ void peer_hold(struct peer *peer)
 	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
 	peer->hold = peer->face.face->serial_requests;
 	if (peer->hold && slot && am_sync_in_flight(slot->sync))
-		slot->restart = true;
+		slot->resend = true;
 }
 
 void peer_release(struct peer *peer)
 {
 	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
 	peer->hold = false;
-	if (slot && slot->restart) {
-		am_sync_reset(slot->sync);
+	if (slot && slot->resend) {
+		am_sync_resend(slot->sync);
 		slot->dirty = true;
-		slot->restart = false;
+		slot->resend = false;
 	}
 	room_touch(peer->room);
 }

@@ -21,7 +21,7 @@ struct peer_slot {
 	bool dirty;        /* there may be something to say */
 	bool heard;        /* a message came from the peer */
 	bool owed;         /* its changes were taken and nothing has acknowledged them yet */
-	bool restart;      /* after the pending request: a fresh state (protocol.md 12.2) */
+	bool resend;       /* after the pending request: what may have been thrown away (protocol.md 12.2) */
 	unsigned silent;   /* messages without progress in a row, against endless exchanges */
 	struct heads last_theirs;
 };

@@ -98,7 +98,8 @@ struct room {
 	struct execution *outputs_of; /* whose outputs changed since the last commit of the kernel */
 	uint64_t projected_seq;       /* newest execution the state document knows */
 	struct json_object *launched_config;
-	char *pool_venv;         /* goes with the kernel that uses it */
+	char *venv_path;         /* of the environment the kernel runs in, when it is one */
+	char *pool_venv;         /* the same when it is the pool's and goes with the kernel */
 	enum trust_status trust;
 	char *env_fingerprint;   /* of the last env_sync_state sent */
 
@@ -208,6 +209,8 @@ void room_first_peer(struct room *room);
 /* launch_kernel: answers pending at once or when the kernel is up. */
 void room_launch(struct room *room, struct pending *pending, const struct request *r);
 void room_launch_ended(struct room *room, const char *error);
+/* Whether somebody waits for the answer of a running launch. */
+bool room_launch_awaited(const struct room *room);
 void room_launch_cancel(struct room *room);
 /* Requests that wait for a launch of `from` wait for, or get, that of `to`. */
 void room_launch_move(struct room *from, struct room *to);
