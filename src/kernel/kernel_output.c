@@ -64,6 +64,10 @@ void kernel_add_death(struct kernel *k, struct execution *x, const char *reason)
 	buf_append_str(&json, "{\"ename\":\"DeadKernelError\",\"evalue\":");
 	json_append_str(&json, reason, strlen(reason));
 	buf_append_str(&json, ",\"traceback\":[]}");
+	if (!x->started) { /* it died before it could say that it had begun */
+		queue_on_input(k->queue, x, false, 0);
+		CALL(k, execution_started, x);
+	}
 	kernel_store_live(k, x);
 	add_output(k, x, "error", (const char *)json.p, json.n);
 	buf_free(&json);

@@ -30,6 +30,7 @@ DIFFERENCES = {
     ("bad-input", "notebook connection: unknown action", 0): "an error response keeps requests and responses paired; the connection lives on",
     ("bad-input", "notebook connection: request lacks a required field", 0): "as for an unknown action",
     ("bad-input", "notebook connection: unknown frame type 0x2a", 0): "skipped, as by 2.0.8 (2.0.2 closes)",
+    ("bad-input", "open_notebook of a directory", 0): "the launch begins after the session's first frames; the state document tells of it",
     ("channels", "raw peer: blob channel", 0): CLOSES_FIRST,
     ("channels", "raw peer: pool_state_subscribe", 0): "served still (2.0.8 dropped the channel)",
     ("pool", "get_daemon_info", 0): "answered, as by later originals",
@@ -98,7 +99,7 @@ def covers(ours, theirs) -> bool:
     """Ours may say more (clients ignore unknown keys), never less or other."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         return all(k in ours and covers(ours[k], v) for k, v in theirs.items())
-    if isinstance(theirs, list) and isinstance(ours, list) and all(isinstance(x, str) for x in theirs):
+    if isinstance(theirs, list) and isinstance(ours, list) and theirs and all(isinstance(x, str) for x in theirs + ours):
         return set(theirs) <= set(ours)
     if isinstance(theirs, list) and isinstance(ours, list):
         return len(ours) == len(theirs) and all(map(covers, ours, theirs))
