@@ -145,6 +145,14 @@ static void on_execution_started(void *ctx, struct execution *x)
 	room_broadcast(room, &b, 0);
 }
 
+/* Outputs go into the state document once a batch, from the first one that changed. */
+static void flush_outputs(struct room *room)
+{
+	if (room->outputs_of)
+		state_outputs(room, room->outputs_of, room->outputs_from);
+	room->outputs_of = NULL;
+}
+
 static void on_output(void *ctx, struct execution *x, size_t index, bool replaced)
 {
 	struct room *room = ctx;
@@ -160,7 +168,13 @@ static void on_output(void *ctx, struct execution *x, size_t index, bool replace
 				    .output_type = output_type_name(o->type), .output_json = o->entry,
 				    .output_index = replaced ? (int64_t)index : -1};
 	room_broadcast(room, &b, 0);
+	if (room->outputs_of == x) {
+		room->outputs_from = index < room->outputs_from ? index : room->outputs_from;
+		return;
+	}
+	flush_outputs(room);
 	room->outputs_of = x;
+	room->outputs_from = index;
 }
 
 static void on_outputs_cleared(void *ctx, struct execution *x)
@@ -168,7 +182,7 @@ static void on_outputs_cleared(void *ctx, struct execution *x)
 	struct room *room = ctx;
 	if (shows(room, x))
 		cell_clear_outputs(room->nb, x->cell_id);
-	state_outputs(room, x);
+	state_outputs(room, x, 0);
 	const struct broadcast b = {.event = BROADCAST_OUTPUTS_CLEARED, .cell_id = x->cell_id};
 	room_broadcast(room, &b, 0);
 }
@@ -227,9 +241,7 @@ static void on_execution_dropped(void *ctx, struct execution *x)
 static void on_commit(void *ctx)
 {
 	struct room *room = ctx;
-	if (room->outputs_of)
-		state_outputs(room, room->outputs_of);
-	room->outputs_of = NULL;
+	flush_outputs(room);
 	room_commit(room);
 }
 

@@ -96,6 +96,7 @@ struct room {
 	struct launch *launch;
 	bool resolving;          /* an environment is being found */
 	struct execution *outputs_of; /* whose outputs changed since the last commit of the kernel */
+	size_t outputs_from;	      /* the first of them */
 	uint64_t projected_seq;       /* newest execution the state document knows */
 	struct json_object *launched_config;
 	char *venv_path;         /* of the environment the kernel runs in, when it is one */
@@ -188,7 +189,8 @@ void state_kernel(struct room *room, enum kernel_status status, const char *phas
 void state_queue(struct room *room);
 void state_execution(struct room *room, const struct execution *x);
 void state_execution_drop(struct room *room, const char *execution_id);
-void state_outputs(struct room *room, const struct execution *x);
+/* Outputs of x from the index `from` on. */
+void state_outputs(struct room *room, const struct execution *x, size_t from);
 void state_env(struct room *room, const struct env_diff *diff, bool in_sync);
 void state_trust(struct room *room);
 void state_saved(struct room *room);

@@ -105,13 +105,13 @@ static void insert_manifest(struct room *room, am_objid list, size_t i, const st
 /* Outputs as a list of manifests: the releases from 2.1 to 2.3 read them here, and drop
  * what is a hash (tried with 2.1.0 to 2.2.0; today.md 3.4). A stream is written when it
  * begins and when its execution is over: the document keeps every version of it. */
-static void put_outputs(struct room *room, am_objid map, const struct execution *x, bool *changed)
+static void put_outputs(struct room *room, am_objid map, const struct execution *x, size_t from, bool *changed)
 {
 	am_doc *doc = room->state_doc;
 	am_objid list;
 	if (state_list(doc, map, "outputs", &list) < 0)
 		return;
-	for (size_t i = 0; i < x->outputs.n; i++) {
+	for (size_t i = from; i < x->outputs.n; i++) {
 		const struct output *o = &x->outputs.p[i];
 		bool growing = x->status == EXECUTION_RUNNING && o->type == OUTPUT_STREAM;
 		if (element_has(doc, list, i, growing ? OUTPUT_ID : OUTPUT_ENTRY, growing ? o->id : o->entry))
@@ -136,7 +136,7 @@ void state_execution(struct room *room, const struct execution *x)
 	am_doc *doc = room->state_doc;
 	bool over = x->status != EXECUTION_QUEUED && x->status != EXECUTION_RUNNING;
 	state_put_str(doc, map, "cell_id", x->cell_id, &changed);
-	put_outputs(room, map, x, &changed);
+	put_outputs(room, map, x, 0, &changed);
 	if (x->has_count)
 		state_put_int(doc, map, "execution_count", x->count, &changed);
 	else
@@ -149,13 +149,13 @@ void state_execution(struct room *room, const struct execution *x)
 	finish(room, changed);
 }
 
-void state_outputs(struct room *room, const struct execution *x)
+void state_outputs(struct room *room, const struct execution *x, size_t from)
 {
 	am_objid map;
 	bool changed = false;
 	if (execution_map(room, x, &map) < 0)
 		return;
-	put_outputs(room, map, x, &changed);
+	put_outputs(room, map, x, from, &changed);
 	finish(room, changed);
 }
 
