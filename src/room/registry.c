@@ -228,12 +228,23 @@ struct claim *claim_find(const struct registry *reg, const char *path)
 	return map_get(&reg->claims, path);
 }
 
+struct claim *claim_before(const struct registry *reg, uint64_t rid, const struct claim *mine)
+{
+	MAP_EACH(&reg->claims, e) {
+		struct claim *claim = e->value;
+		if (claim->rid == rid && claim != mine && (!mine || claim->number < mine->number))
+			return claim;
+	}
+	return NULL;
+}
+
 struct claim *claim_take(struct registry *reg, const char *path, const struct room *room)
 {
 	assert(!claim_find(reg, path));
 	struct claim *claim = xcalloc(1, sizeof *claim);
 	claim->path = xstrdup(path);
 	claim->rid = room->rid;
+	claim->number = ++reg->claims_made;
 	map_put(&reg->claims, path, claim);
 	return claim;
 }

@@ -16,6 +16,7 @@ struct registry {
 	struct map by_opaque;
 	struct map by_inode;      /* "dev:ino", rooms whose file is there */
 	struct map spellings;     /* other paths of a file in a room (hard links) -> char *path */
+	uint64_t claims_made;
 	struct map claims;        /* path -> struct claim: a save under way */
 	struct map gone;          /* rid (text) of a room folded away -> rid of its survivor, as a pointer */
 };
@@ -54,10 +55,13 @@ struct claim_waiter {
 struct claim {
 	char *path;
 	uint64_t rid; /* of the saving room */
+	uint64_t number; /* grows: who came first */
 	VEC(struct claim_waiter) waiters;
 };
 /* NULL when nobody is saving there. */
 struct claim *claim_find(const struct registry *reg, const char *path);
+/* A claim of this room older than `mine` (NULL: than none), or NULL. */
+struct claim *claim_before(const struct registry *reg, uint64_t rid, const struct claim *mine);
 struct claim *claim_take(struct registry *reg, const char *path, const struct room *room);
 /* fn is called from claim_release, in order of waiting. */
 void claim_wait(struct claim *claim, claim_released_fn *fn, void *ctx);

@@ -338,6 +338,12 @@ static void admit(struct save *save)
 		claim_wait(claim, claim_over, save);
 		return;
 	}
+	/* One promotion of a room at a time; what comes behind it is a copy (rooms.md 11.3). */
+	struct claim *first = save->kind == SAVE_PROMOTE ? claim_before(save->svc->registry, room->rid, save->claim) : NULL;
+	if (first) {
+		claim_wait(first, claim_over, save);
+		return;
+	}
 	if (save->kind == SAVE_PROMOTE && room->path) /* promoted by another save meanwhile */
 		save->kind = SAVE_COPY;
 	struct room *l = occupant_of(save);

@@ -73,9 +73,27 @@ struct housekeeping {
 	struct room_service *svc;
 };
 
+/* What a daemon that was killed while it wrote there left behind. */
+static void remove_temps(struct room_service *svc, const char *dir)
+{
+	struct host_file_info info;
+	char **names;
+	size_t n;
+	if (host_dir_list(svc->host, dir, &names, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		char *path = host_name_is_temp(names[i], NULL) ? path_join(dir, names[i]) : NULL;
+		if (path && host_path_lstat(svc->host, path, &info) == 0 && info.mtime_ns < svc->opened_ns)
+			host_path_unlink(svc->host, path);
+		free(path);
+	}
+	host_names_free(names, n);
+}
+
 static void housekeeping_run(void *ctx)
 {
 	struct housekeeping *job = ctx;
+	remove_temps(job->svc, journal_store_dir(job->svc->journals));
 	journal_gc(job->svc->journals, JOURNAL_KEEP, NULL, NULL);
 	execution_log_gc(job->svc->executions, EXECUTION_LOG_AGE);
 }
