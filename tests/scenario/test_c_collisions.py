@@ -376,3 +376,22 @@ def test_c16_copy_onto_a_viewer(daemon, work):
     v.wait("p.cells().map(c => c.id).join() === 'a0,a1'")
     daemon.wait_rooms(str(a), str(b))
     stays(lambda: nb.disk(b) == nb.disk(a), "the copy stays", 3)
+
+
+def test_c17_two_peers_save_at_once(daemon, work):
+    """One save gives the notebook its path; the other, begun meanwhile, is a copy, or finds it done."""
+    for round in range(6):
+        u = untitled(daemon)
+        second = daemon.sync(u.id)
+        a, b = work / f"a{round}.ipynb", work / (f"a{round}.ipynb" if round % 2 else f"b{round}.ipynb")
+        answers = [u.begin_save(a), second.begin_save(b)]
+        answers = [x.result(30) for x in answers]
+        assert [x["result"] for x in answers] == ["notebook_saved"] * 2, answers
+        assert [x["path"] for x in answers] == [str(a), str(b)]
+        assert [x["new_notebook_id"] for x in answers if "new_notebook_id" in x] == [next(x["path"] for x in answers if "new_notebook_id" in x)]
+        assert nb.disk(a) == U == nb.disk(b)
+        room = next(x["path"] for x in answers if "new_notebook_id" in x)
+        assert room in daemon.rooms() and u.id not in daemon.rooms()
+        daemon.level(u, second)
+        u.close()
+        second.close()
