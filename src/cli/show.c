@@ -15,6 +15,9 @@ void show_init(struct show *s, const struct cli *cli, struct blobs *blobs)
 void show_fini(struct show *s)
 {
 	buf_free(&s->partial);
+	for (size_t i = 0; i < s->seen.n; i++)
+		free(s->seen.p[i]);
+	VEC_FREE(&s->seen);
 	free(s->ename);
 	free(s->evalue);
 }
@@ -261,8 +264,13 @@ void show_update(struct show *s, const struct replica_outputs *outputs, bool fin
 		if (open)
 			return;
 		s->n_done++;
+		VEC_PUSH(&s->seen, xstrdup(entry));
 		buf_clear(&s->partial);
 	}
-	if (final)
-		line_start(s, stdout);
+	if (!final)
+		return;
+	for (size_t i = 0; i < outputs->list.n && i < s->seen.n; i++)
+		if (strcmp(s->seen.p[i], outputs->list.p[i]) != 0 && !may_still_grow(s, outputs->list.p[i]))
+			output_show(s, outputs->list.p[i], true); /* what a display was updated to */
+	line_start(s, stdout);
 }

@@ -10,7 +10,8 @@
 struct show {
 	const struct cli *cli;
 	struct blobs *blobs;
-	size_t n_done;      /* outputs shown for good */
+	size_t n_done;      /* outputs shown */
+	VEC(char *) seen;   /* those as they were when shown; display updates may change them */
 	struct buf partial; /* shown of the stream output number n_done */
 	bool at_line_start;
 	/* Of the last error output, NULL without one. */

@@ -162,5 +162,5 @@ class Peer:
     def closed(self) -> bool:
         return self.ask("p.closed")
 
-    def close(self, abort: bool = False) -> None:
-        self.call("close", abort=abort)
+    def close(self) -> None:
+        self.call("close")

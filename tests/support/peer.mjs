@@ -428,10 +428,9 @@ const verbs = {
   forget: (c, p) => void (p.events = []),
   close: (c, p) =>
     new Promise((resolve) => {
-      if (p.closed) return resolve()
+      if (p.closed || !p.socket) return resolve()
       p.socket.on('close', () => resolve())
-      if (c.abort) p.socket.resetAndDestroy()
-      else p.socket.destroy()
+      p.socket.destroy()
     }),
   stats: (c, p) => ({ sent: p.log.filter((f) => f[1] === '>').length, received: p.log.filter((f) => f[1] === '<').length }),
 }
