@@ -608,7 +608,7 @@ static void test_death(void **state)
 	sim_exit(w->sim, 0, SIGKILL);
 	wait_for(w, "died");
 	settle_ms(w, 5);
-	expect_log(w, "stream:a:0 done:a:error done:b:cancelled! q[|] error died ");
+	expect_log(w, "error stream:a:0 error:a:1 done:a:error done:b:cancelled! q[|] died ");
 	assert_non_null(strstr(w->reason, "signal 9"));
 	assert_false(kernel_exists(w->k));
 	struct execution *x;
