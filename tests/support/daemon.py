@@ -242,7 +242,8 @@ class Daemon:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        shutil.rmtree(self.top, ignore_errors=True)
+        if not os.environ.get("RUNTIMED_TEST_KEEP"):
+            shutil.rmtree(self.top, ignore_errors=True)
 
 
 class Sampler:
