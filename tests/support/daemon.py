@@ -40,7 +40,7 @@ class Daemon:
 
     def __init__(self, node, *options: str, kernels: bool = False, evict_ms=None, env=None):
         self.node = node
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp")).resolve()
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="rt-", dir=os.environ.get("RUNTIMED_TEST_DIR") or "/tmp")).resolve()
         self.home, self.work, self.cwd = self.top / "home", self.top / "w", self.top / "cwd"
         self.cache_home, self.run_dir = self.top / "c", self.top / "r"
         for folder in (self.home, self.work, self.cwd, self.cache_home, self.top / "g", self.run_dir):
