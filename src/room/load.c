@@ -41,6 +41,7 @@ struct load {
 	uint8_t sha256[SHA256_BYTES];
 	struct host_file_info info;
 	struct heads exported;
+	struct heads journaled; /* what the journal's bytes hold */
 };
 
 static void random_bytes(void *ctx, void *p, size_t n)
@@ -187,14 +188,15 @@ static int fill_from_journal(struct load *load)
 		snapshot_put(load->svc->host, journal_store_dir(load->svc->journals), hash, "automerge",
 			     load->journal.bytes.p, load->journal.bytes.n, NULL);
 	}
+	size_t n;
+	const am_hash *heads = notebook_heads(load->nb, &n);
+	heads_set(&load->journaled, heads, n);
 	exported_heads(load);
 	load->from_journal = !rebuilt;
 	if (!load->file_there)
 		return 0;
 	if (!baseline_is_file(load))
 		return merge_with_file(load);
-	size_t n;
-	const am_hash *heads = notebook_heads(load->nb, &n);
 	load->clean = heads_equal(&load->exported, heads, n);
 	return 0;
 }
@@ -261,8 +263,13 @@ static void go_live(struct room *room, struct load *load)
 	room->born_here = room->kind == ROOM_PATH && load->created && load->runtime;
 	take_uuid(room);
 	room_journal_start(room, load->from_journal ? &load->journal : NULL);
-	notebook_refresh(room->nb, NULL);
 	const am_hash *heads = notebook_heads(room->nb, &n);
+	/* What the load itself changed (a merge with the file) is not in the journal yet, and
+	 * what is appended from now on builds on it. */
+	if (load->from_journal && room->journal && !heads_equal(&load->journaled, heads, n))
+		journal_append_document(room->journal);
+	notebook_refresh(room->nb, NULL);
+	heads = notebook_heads(room->nb, &n);
 	if (load->version && load->from_journal)
 		ipynb_match_ids(load->version, room->nb);
 	if (load->version)
@@ -304,6 +311,7 @@ static void load_done(void *ctx)
 	journal_content_free(&load->journal);
 	ipynb_unref(load->version);
 	heads_fini(&load->exported);
+	heads_fini(&load->journaled);
 	free(load->reason);
 	free(load->runtime);
 	free(load->journal_id);
