@@ -1,6 +1,7 @@
 """rooms.md 15 G: kills, restarts, recovery."""
 import base64
 import hashlib
+import json
 import os
 import signal
 import time
@@ -289,6 +290,34 @@ def test_g9_file_changed_while_the_daemon_was_down(daemon, work):
     again.wait_cell("cell0", "edited inside")
     again.wait_cell("cell1", "edited outside")
     until(lambda: nb.on_disk(t, cell0="edited inside", cell1="edited outside"), "the file has both", 10)
+
+
+def test_g9_edits_after_such_a_merge_are_durable(daemon, work):
+    """What the merge changed must be in the journal before edits that build on it."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    for round in range(4):
+        c = daemon.open(t)
+        c.wait_cell("cell1")
+        c.broken = True
+        c.add(f"inside{round}", "x")
+        c.wait_acked()
+        daemon.kill()
+        outside = nb.parse(t)
+        outside["cells"].append(nb.cell(f"outside{round}", "y"))
+        t.write_text(json.dumps(outside))
+        daemon.start()
+        again = daemon.open(t)
+        again.wait_cell(f"outside{round}")
+        again.broken = True
+        again.add(f"after{round}", "z")
+        again.wait_acked()
+        daemon.kill()
+        daemon.start()
+        last = daemon.open(t)
+        for name in ("inside", "outside", "after"):
+            last.wait_cell(f"{name}{round}")
+        last.close()
 
 
 def test_g10_second_daemon(daemon):
