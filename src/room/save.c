@@ -52,7 +52,8 @@ static void let_occupant_go_on(struct save *save)
 	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
 	if (l && l->rid == save->occupant) {
 		autosave_resume(l);
-		watch_start(l);
+		if (save->kind == SAVE_PROMOTE)
+			watch_start(l);
 	}
 	save->occupant = 0;
 }
@@ -297,10 +298,11 @@ static void begin_writing(struct save *save, struct room *room, struct room *occ
 			refuse(save, occupant);
 			return;
 		}
-		/* It would take our write for somebody else's edit, or write over it. */
+		watch_stop(occupant); /* it would take our write for somebody else's edit */
+	}
+	if (occupant) { /* one writer of a path at a time (I-12) */
 		save->occupant = occupant->rid;
 		autosave_suspend(occupant->autosave);
-		watch_stop(occupant);
 	}
 	int r = write_target(save, room);
 	if (r < 0)
