@@ -67,7 +67,7 @@ static void save_free(struct save *save)
 		alias_drop_intent(save->svc->aliases, save->uuid, NULL, NULL);
 	if (save->claim)
 		claim_release(save->svc->registry, save->claim);
-	if (save->pinned && room)
+	if (save->pinned && room && room->rid == save->rid) /* a room that was folded away took its pins along */
 		room_unpin(room);
 	free(save->format_id);
 	free(save->format_source);
