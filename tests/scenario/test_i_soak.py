@@ -6,7 +6,6 @@ import random
 import subprocess
 import time
 
-
 from support import cache, checks
 from support import notebooks as nb
 from support.daemon import BUILD, until
@@ -128,8 +127,6 @@ class World:
         return left - self.kept
 
 
-# Open: now and then an acknowledged cell is not found again (2 of 8 runs of 20 seconds), whether by the
-# daemon's fault or this test's is not known. Until it is, it belongs to ./test --long, where it may fail.
 def test_i1_soak(start):
     print("seed", SEED)
     daemon = start(evict_ms=200)
