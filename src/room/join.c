@@ -112,14 +112,14 @@ static void attach(struct room_join *j)
 		seed_metadata(j);
 	room_settle(room);
 	greet(j);
-	bool first = room->peers.n == 0;
+	bool starts_kernel = room_first_peer_comes(room); /* what its first state document tells */
 	struct peer *peer = peer_attach(room, j->face, &link);
 	if (j->old_id && j->channel == HANDSHAKE_NOTEBOOK_SYNC)
 		peer_tell_renamed(peer);
 	link.joined(link.ctx, peer);
 	let_go(j);
 	join_free(j);
-	if (first)
+	if (starts_kernel)
 		room_first_peer(room);
 }
 

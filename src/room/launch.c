@@ -207,12 +207,19 @@ void room_launch_move(struct room *from, struct room *to)
 	free(launch);
 }
 
-void room_first_peer(struct room *room)
+bool room_first_peer_comes(struct room *room)
 {
 	bool eligible = room->kind == ROOM_UNTITLED ||
 			(room->kind == ROOM_PATH && (room->ever_on_disk || room->born_here));
-	if (!eligible || kernel_exists(room->kernel) || room->launch || trust_needs_approval(room->trust))
-		return;
+	if (room->peers.n || !eligible || kernel_exists(room->kernel) || room->launch || trust_needs_approval(room->trust))
+		return false;
+	room->resolving = true;
+	state_kernel(room, KERNEL_STARTING, "resolving");
+	return true;
+}
+
+void room_first_peer(struct room *room)
+{
 	start(room, "auto", "auto", NULL, true, NULL);
 }
 

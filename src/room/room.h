@@ -207,6 +207,9 @@ void room_env_sync(struct room *room);
 void room_log_execution(struct room *room, const struct execution *x);
 
 /* ---- launch.c ---- */
+/* Before the first peer is attached: whether its coming starts the kernel. Then the state document says so
+ * already, so that the peer's first copy does (protocol.md 5.2), and room_first_peer has to follow. */
+bool room_first_peer_comes(struct room *room);
 void room_first_peer(struct room *room);
 /* launch_kernel: answers pending at once or when the kernel is up. */
 void room_launch(struct room *room, struct pending *pending, const struct request *r);

@@ -19,7 +19,9 @@ void state_kernel(struct room *room, enum kernel_status status, const char *phas
 {
 	am_objid kernel;
 	bool changed = false;
-	const char *type = kernel_type(room->kernel), *source = kernel_env_source(room->kernel);
+	/* Which kernel it will be is not known before its environment is found. */
+	const char *type = room->resolving ? "" : kernel_type(room->kernel);
+	const char *source = room->resolving ? "" : kernel_env_source(room->kernel);
 	if (state_root(room->state_doc, "kernel", &kernel) < 0)
 		return;
 	state_put_str(room->state_doc, kernel, "status", kernel_status_name(status), &changed);
