@@ -10,6 +10,11 @@
 #include "room/peer.h"
 #include "room/registry.h"
 
+/* Outlives a join that is cancelled meanwhile. */
+struct look_wait {
+	struct room_join *join;
+};
+
 struct room_join {
 	struct room_service *svc;
 	const struct face *face;
@@ -18,6 +23,7 @@ struct room_join {
 	char *notebook_id, *path, *working_dir, *initial_metadata, *runtime;
 	struct room *room;     /* pinned */
 	char *claimed;         /* path whose claim is waited for */
+	struct look_wait *look; /* the room is looking at its changed file */
 	bool parked;           /* in room->waiting */
 	bool loader;           /* this join made the room */
 	bool old_id;           /* came by an id the notebook had before */
@@ -171,11 +177,30 @@ void join_resume_waiting(struct room *room)
 	VEC_FREE(&list);
 }
 
+static void looked(void *ctx, int err)
+{
+	struct look_wait *wait = ctx;
+	struct room_join *j = wait->join;
+	(void)err; /* no notebook any more, or gone: the room goes on with what it has */
+	free(wait);
+	if (j) {
+		j->look = NULL;
+		room_ready(j);
+	}
+}
+
+/* Who opens a file sees what is in it, also when the watcher has not got to it yet. */
 static void enter(struct room_join *j, struct room *room)
 {
 	j->room = room;
 	room_pin(room);
-	room_ready(j);
+	if (room->state == ROOM_LIVE && watch_behind(room)) {
+		j->look = xcalloc(1, sizeof *j->look);
+		j->look->join = j;
+		watch_check(room, looked, j->look);
+	} else {
+		room_ready(j);
+	}
 }
 
 static int new_cells(const struct room_join *j)
@@ -201,12 +226,18 @@ static void claim_over(void *ctx)
 	go_on(j);
 }
 
-void join_room_moved(struct room *room, const char *path, const struct host_file_info *info)
+/* The room's file was moved to `path`: follow it and tell the peers. */
+static void room_moved(struct room *room, const char *path, const struct host_file_info *info)
 {
 	struct broadcast b = {.event = BROADCAST_ROOM_RENAMED};
+	struct host_file_info moved = *info;
+	if (room->inode_known) { /* what is read is what was: enter() sees whether it was changed as well */
+		moved.size = room->inode.size;
+		moved.mtime_ns = room->inode.mtime_ns;
+	}
 	log_info("room", "%s was moved to %s", room->path, path);
 	alias_move(room->svc->aliases, room->path, path, NULL, NULL);
-	registry_rebind(room->svc->registry, room, path, info);
+	registry_rebind(room->svc->registry, room, path, &moved);
 	if (room->journal)
 		journal_rename(room->journal, path, NULL, NULL);
 	watch_start(room);
@@ -228,7 +259,7 @@ static struct room *by_inode(struct room_join *j, const struct room_path *p)
 		return room;
 	}
 	if (r == -ENOENT && !claim_find(j->svc->registry, room->path)) {
-		join_room_moved(room, p->path, &p->info);
+		room_moved(room, p->path, &p->info);
 		return room;
 	}
 	return NULL; /* its path holds another file now: two notebooks */
@@ -391,6 +422,8 @@ void room_join_cancel(struct room_join *j)
 			}
 		}
 	}
+	if (j->look)
+		j->look->join = NULL;
 	let_go(j);
 	join_free(j);
 }

@@ -9,6 +9,4 @@ void join_resume_waiting(struct room *room);
 /* An id as clients give it (UUID in any spelling, path, opaque) -> the room there
  * is, or NULL. *ret_path (may be NULL; caller frees): where its file would be. */
 struct room *join_find(struct room_service *svc, const char *id, char **ret_path);
-/* The room's file was moved to `path`: follow it and tell the peers. */
-void join_room_moved(struct room *room, const char *path, const struct host_file_info *info);
 #endif

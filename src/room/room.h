@@ -69,7 +69,7 @@ struct room {
 	enum room_state state;
 	char *key;  /* OPAQUE: the id */
 	char *path; /* PATH: canonical */
-	struct host_file_info inode; /* of the file, when inode_known */
+	struct host_file_info inode; /* of the file as last read or written, when inode_known */
 	int inode_fd;                /* O_PATH: the number is not used again while it is open; -1 */
 	bool inode_known;
 	unsigned pins; /* joins and operations under way: no eviction */
@@ -234,6 +234,8 @@ bool autosave_busy(const struct room *room);
 /* ---- watch.c ---- */
 void watch_start(struct room *room);
 void watch_stop(struct room *room);
+/* Another program wrote the file and its event has not been dealt with: one stat(). */
+bool watch_behind(const struct room *room);
 /* Looks at the file now; done later. */
 void watch_check(struct room *room, room_done_fn *done, void *ctx);
 

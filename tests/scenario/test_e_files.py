@@ -263,3 +263,17 @@ def test_e18_removed_directory_and_back(daemon):
     c.wait_acked()
     folder.mkdir()
     until(lambda: nb.on_disk(t, x="1", cell0="x0 = 0\n"), "written once there is a place", 35, 0.1)
+
+
+def test_e19_opened_right_after_it_was_written(daemon):
+    """Who opens a notebook that is open sees the file as it is, before the watcher's event is dealt with."""
+    t, c = opened(daemon)
+    for n in range(2, 12):
+        nb.write(t, nb.sources(n))
+        d = daemon.open(t)
+        assert d.info["cell_count"] == n
+        d.close()
+    c.wait("p.cells().length === 11")
+    t.rename(daemon.work / "moved.ipynb")
+    nb.write(daemon.work / "moved.ipynb", nb.sources(12))
+    assert daemon.open(daemon.work / "moved.ipynb").info["cell_count"] == 12
