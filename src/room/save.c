@@ -121,21 +121,32 @@ static void succeed(struct save *save, const char *new_id)
 
 /* ---- the commit of a promotion, one turn (11.3 step 5) ---- */
 
+/* The room at the target, whose file is the saver's by now, becomes part of the saver's. On an error
+ * (a change that both cannot have came since the last check) it is as it was. */
+static int fold_occupant(struct save *save, struct room *room, struct room *l)
+{
+	enum admission a = l ? room_admission(room, l, true) : ADMIT_FREE;
+	if (a == ADMIT_FREE)
+		return 0;
+	/* What was decided before the write stands; work done since is kept by the fold. */
+	int r = room_fold(room, l, a == ADMIT_ABSORB ? FOLD_ABSORB : l->ever_on_disk ? FOLD_REPLACE : FOLD_UNION);
+	if (r == 0)
+		save->occupant = 0;
+	return r;
+}
+
+/* The file goes back to the room that had it; the saver's stays what it was. */
+static void give_back(struct save *save, struct room *l, const struct export_result *r)
+{
+	log_error("room", "%s: its room cannot be joined with this one", save->target);
+	autosave_rebase(l, r->sha256, NULL, 0, false);
+	refuse(save, l);
+}
+
 static void promote(struct save *save, struct room *room, const struct export_result *r)
 {
 	struct registry *reg = save->svc->registry;
-	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
-	enum admission a = l && l->rid == save->occupant ? room_admission(room, l, true) : ADMIT_FREE;
 	char hex[SHA256_HEX_BYTES];
-	if (a != ADMIT_FREE) {
-		/* What was decided before the write stands; work done since is kept by the fold. */
-		enum fold_kind kind = a == ADMIT_ABSORB ? FOLD_ABSORB
-				      : l->ever_on_disk ? FOLD_REPLACE
-							: FOLD_UNION;
-		if (room_fold(room, l, kind) < 0)
-			log_error("room", "%s: the room there could not be folded", save->target);
-		save->occupant = 0;
-	}
 	registry_promote(reg, room, save->target, &r->info);
 	if (room->journal)
 		journal_rename(room->journal, room->path, NULL, NULL);
@@ -174,6 +185,13 @@ static void promoted(void *ctx, const struct export_result *r)
 	}
 	if (r->err < 0) {
 		fail_write(save, r->err);
+		return;
+	}
+	struct room *l = save->occupant ? room_by_rid(save->svc, save->occupant) : NULL;
+	if (l && l->rid != save->occupant)
+		l = NULL;
+	if (fold_occupant(save, room, l) < 0) {
+		give_back(save, l, r);
 		return;
 	}
 	promote(save, room, r);
@@ -221,8 +239,10 @@ static bool ready_to_rename(void *ctx, const uint8_t sha[SHA256_BYTES])
 	(void)sha;
 	if (!room)
 		return false;
-	return !l || l->rid != save->occupant ||
-	       room_admission(room, l, host_path_exists(save->svc->host, save->target)) != ADMIT_REFUSE;
+	if (!l || l->rid != save->occupant)
+		return true;
+	return room_admission(room, l, host_path_exists(save->svc->host, save->target)) != ADMIT_REFUSE &&
+	       fold_check(room->nb, l->nb) == 0;
 }
 
 /* ---- copies and clones ---- */

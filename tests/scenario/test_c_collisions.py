@@ -395,3 +395,35 @@ def test_c17_two_peers_save_at_once(daemon, work):
         daemon.level(u, second)
         u.close()
         second.close()
+
+
+@pytest.mark.parametrize("when", ["before the write", "while the file is renamed"])
+def test_c18_rooms_that_cannot_be_joined(daemon, work, when):
+    """Two changes of one actor and number exclude each other: the save is refused, both rooms keep all."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    v = daemon.open(t, actor="ab" * 16)
+    v.wait("p.cells().length === 2")
+    u = daemon.create(actor="ab" * 16)
+    u.add("mine", "of u")
+    u.wait_acked()
+    if when == "before the write":
+        v.set("cell0", "of v")
+        v.wait_acked()
+        refused(u.save(t))
+    else:
+        daemon.faults(daemon.stall_rename(t))
+        response = u.begin_save(t)
+        until(lambda: list(work.glob(".t.ipynb.*")), "the temporary file is written")
+        v.set("cell0", "of v")
+        v.wait_acked()
+        daemon.faults()
+        refused(response.result(30))
+    until(lambda: nb.on_disk(t, cell0="of v", cell1="x1 = 1\n"), "the file is v's")
+    assert "mine" not in nb.disk(t)
+    daemon.wait_rooms(str(t), u.id)
+    assert daemon.sync(u.id).sources() == {"mine": "of u"}
+    u.save(work / "elsewhere.ipynb")
+    assert nb.disk(work / "elsewhere.ipynb") == {"mine": "of u"}
+    v.set("cell1", "goes on")
+    until(lambda: nb.on_disk(t, cell0="of v", cell1="goes on"), "and v goes on")
