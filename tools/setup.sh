@@ -73,8 +73,10 @@ build_release() {
 	rm -f "$src/.meson.log"
 	ninja -C "$b" runtimed runt automerge >"$b/.ninja.log" 2>&1 || { tail -n 40 "$b/.ninja.log" >&2; die "The build failed"; }
 	for x in runtimed runt automerge; do
-		[ "$b/$x.debug" -nt "$b/$x" ] && continue
-		objcopy --only-keep-debug "$b/$x" "$b/$x.debug" && strip -g "$b/$x" &&
-			(cd "$b" && objcopy --remove-section .gnu_debuglink --add-gnu-debuglink="$x.debug" "$x") && touch "$b/$x.debug"
+		[ -e "$b/$x.debug" ] && ! [ "$b/$x" -nt "$b/$x.debug" ] && continue
+		# Renamed into place: the program may be running.
+		(cd "$b" && objcopy --only-keep-debug "$x" "$x.debug" &&
+			objcopy --strip-debug --add-gnu-debuglink="$x.debug" "$x" "$x.stripped" && mv -f "$x.stripped" "$x" &&
+			touch "$x.debug") || die "Could not strip $x"
 	done
 }
