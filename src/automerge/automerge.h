@@ -95,7 +95,11 @@ typedef struct am_doc am_doc;
 /* An object (or operation) of one document: valid in it for its whole life,
  * meaningless in another. {0, 0} is the root map. */
 typedef struct { uint32_t ctr, actor; } am_objid;
+#ifdef __cplusplus
+#define AM_ROOT (am_objid{0, 0})
+#else
 #define AM_ROOT ((am_objid){0, 0})
+#endif
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
@@ -204,7 +208,11 @@ typedef struct {
 static inline bool am_is_object(am_type t) { return t >= AM_MAP; }
 static inline am_value am_str(const char *p, size_t n)
 {
-	am_value v = {.type = AM_STR};
+	am_value v;
+	v.type = AM_STR;
+	v.unknown_code = 0;
+	v.conflict = false;
+	v.id = AM_ROOT;
 	v.s.p = (const uint8_t *)p;
 	v.s.n = n;
 	return v;

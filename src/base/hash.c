@@ -4,21 +4,12 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-#include "base/bytes.h"
-
 void sha256(uint8_t out[SHA256_BYTES], const void *p, size_t n)
 {
 	SHA256_CTX c;
 	SHA256_Init(&c);
 	SHA256_Update(&c, p, n);
 	SHA256_Final(out, &c);
-}
-
-void sha256_hex(char out[SHA256_HEX_BYTES], const void *p, size_t n)
-{
-	uint8_t digest[SHA256_BYTES];
-	sha256(digest, p, n);
-	hex_encode(out, digest, sizeof digest);
 }
 
 /* RFC 2104. */

@@ -6,12 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 #define SHA256_BYTES 32
 #define SHA256_HEX_BYTES 65 /* with NUL */
 
 void sha256(uint8_t out[SHA256_BYTES], const void *p, size_t n);
 /* Lower-case hex with a NUL. */
-void sha256_hex(char out[SHA256_HEX_BYTES], const void *p, size_t n);
+static inline void sha256_hex(char out[SHA256_HEX_BYTES], const void *p, size_t n)
+{
+	uint8_t digest[SHA256_BYTES];
+	sha256(digest, p, n);
+	hex_encode(out, digest, sizeof digest);
+}
 
 struct hash_part {
 	const void *p;
