@@ -128,7 +128,11 @@ AM_API int am_load_incremental(am_doc *doc, const void *p, size_t n, am_load_rep
 /* Like am_load_incremental, but any broken byte refuses the whole input. */
 AM_API int am_apply(am_doc *doc, const void *p, size_t n, am_load_report *report);
 
-enum { AM_SAVE_PLAIN = 1 /* no deflate */, AM_SAVE_NO_ORPHANS = 2 };
+enum {
+	AM_SAVE_PLAIN = 1,      /* no deflate */
+	AM_SAVE_NO_ORPHANS = 2,
+	AM_SAVE_OLD_BUNDLE = 4  /* bundles: the form that crates before 0.11 read too; never deflated */
+};
 /* One document chunk, then queued orphans as change chunks. */
 AM_API int am_save(am_doc *doc, int flags, am_buf *out);
 /* Plain change chunks that are not ancestors of `have`, in application order;
@@ -136,6 +140,16 @@ AM_API int am_save(am_doc *doc, int flags, am_buf *out);
 AM_API int am_save_after(am_doc *doc, const am_hash *have, size_t n, am_buf *out);
 /* The same since the last am_save / am_save_incremental / am_load. */
 AM_API int am_save_incremental(am_doc *doc, am_buf *out);
+
+/* Some changes of the history, packed together ("bundle", chunk type 3; experimental in
+ * the crate, which sends none by itself): those named, or those that are not ancestors
+ * of `have` (unknown hashes there are ignored). Their dependencies may lie outside.
+ * am_load, am_load_incremental, am_apply and sync take bundles like any other chunk.
+ * No changes: no bytes. AM_E_NOT_FOUND: one of the hashes is not known. */
+AM_API int am_save_bundle(am_doc *doc, const am_hash *hashes, size_t n, int flags, am_buf *out);
+AM_API int am_save_bundle_after(am_doc *doc, const am_hash *have, size_t n, int flags, am_buf *out);
+/* The changes of one bundle chunk (of either form) as plain change chunks, in its order. opts may be NULL. */
+AM_API int am_bundle_changes(const void *p, size_t n, const am_opts *opts, am_buf *out);
 
 /* Gives back what is only kept to make the next edits cheap: spare room, chunks of
  * recent changes, buffers. The document stays as it is; borrowed pointers do not.

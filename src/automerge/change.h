@@ -33,6 +33,8 @@ struct am_limits {
 	size_t max_inflate;
 	uint64_t max_ops;
 };
+/* Those of the options, which may be NULL. */
+struct am_limits am_opts_limits(const am_opts *opts);
 /* Parses a change chunk (plain or deflated) into *ret, which owns copies of
  * everything; ids are indices into ret->actors. */
 int am_change_parse(struct am_scratch *s, const struct am_chunk *ch, const struct am_limits *lim, am_change *ret);

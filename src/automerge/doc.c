@@ -11,6 +11,17 @@
 #define DEFAULT_MAX_ORPHANS 65536
 #define DEFAULT_CHANGE_CACHE (256 * 1024)
 
+struct am_limits am_opts_limits(const am_opts *opts)
+{
+	struct am_limits lim = {DEFAULT_MAX_INFLATE, DEFAULT_MAX_OPS};
+
+	if (opts && opts->max_inflate)
+		lim.max_inflate = opts->max_inflate;
+	if (opts && opts->max_ops)
+		lim.max_ops = opts->max_ops;
+	return lim;
+}
+
 const char *am_strerror(int err)
 {
 	static const char *const text[] = {
@@ -38,10 +49,8 @@ int am_new(const am_opts *opts, am_doc **ret)
 	doc->a = a;
 	doc->opts = opts ? *opts : none;
 	doc->opts.alloc = a;
-	if (!doc->opts.max_inflate)
-		doc->opts.max_inflate = DEFAULT_MAX_INFLATE;
-	if (!doc->opts.max_ops)
-		doc->opts.max_ops = DEFAULT_MAX_OPS;
+	doc->opts.max_inflate = am_opts_limits(opts).max_inflate;
+	doc->opts.max_ops = am_opts_limits(opts).max_ops;
 	if (!doc->opts.max_orphans)
 		doc->opts.max_orphans = DEFAULT_MAX_ORPHANS;
 	if (!doc->opts.change_cache)

@@ -54,7 +54,7 @@ void am_docfile_close(struct am_docfile *f)
 
 /* ---- columns ---- */
 
-static int inflate_columns(struct am_docfile *f, struct am_scratch *s, struct am_columns *cols, size_t *budget)
+int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_arena *arena, size_t *budget)
 {
 	int rc;
 
@@ -68,7 +68,7 @@ static int inflate_columns(struct am_docfile *f, struct am_scratch *s, struct am
 			return rc;
 		*budget -= s->inflated.n;
 		c->n = s->inflated.n;
-		c->p = am_arena_copy(&f->arena, s->inflated.p, c->n);
+		c->p = am_arena_copy(arena, s->inflated.p, c->n);
 		if (!c->p)
 			return AM_E_NOMEM;
 	}
@@ -104,8 +104,8 @@ static int read_columns(struct am_docfile *f, struct am_scratch *s, const struct
 	    (rc = am_columns_data(&in, &f->change_cols)) || (rc = am_columns_data(&in, &f->op_cols)) ||
 	    (rc = read_heads_index(f, &in)))
 		return rc;
-	rc = inflate_columns(f, s, &f->change_cols, &budget);
-	return rc ? rc : inflate_columns(f, s, &f->op_cols, &budget);
+	rc = am_columns_inflate(&f->change_cols, s, &f->arena, &budget);
+	return rc ? rc : am_columns_inflate(&f->op_cols, s, &f->arena, &budget);
 }
 
 /* ---- change rows ---- */

@@ -40,6 +40,8 @@ struct am_docfile {
  * chunk's bytes are borrowed as long as the file is open. */
 int am_docfile_open(const am_allocator *a, const struct am_chunk *ch, struct am_docfile *ret);
 void am_docfile_close(struct am_docfile *f);
+/* Replaces deflated columns by plain ones in the arena; *budget: bytes that may still come out. */
+int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_arena *arena, size_t *budget);
 /* Columns, change rows, operation rows; ids become local to `t`. Rows are
  * brought into canonical order when they are not. */
 int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
@@ -55,6 +57,8 @@ int am_docfile_order(struct am_docfile *f, const struct am_actors *t);
 /* Loads a document chunk into an empty document. On error the document is to be
  * thrown away. */
 int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags);
+/* Compresses columns of 256 bytes and more into `packed`, which must be empty. */
+int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed);
 /* The document chunk of the whole history. */
 int am_document_save(am_doc *doc, bool deflate, struct am_out *out);
 #endif

@@ -1,5 +1,6 @@
 #include "automerge/load.h"
 
+#include "automerge/bundle.h"
 #include "automerge/document.h"
 #include "automerge/opset.h"
 
@@ -161,6 +162,24 @@ out:
 	return rc;
 }
 
+/* All or none of a bundle's changes are taken to the queue. */
+static int read_bundle(struct batch *b, const struct am_chunk *ch, bool *ret_refused)
+{
+	struct am_out changes = {.a = &b->doc->a};
+	int rc = am_bundle_expand(b->doc->scratch, ch, &b->lim, &changes);
+	struct am_in in = am_in_of(changes.p, changes.n);
+	struct am_chunk one;
+
+	while (rc == AM_OK && in.p < in.end) {
+		rc = am_chunk_next(&in, &one);
+		if (rc == AM_OK)
+			rc = read_change(b, &one, ret_refused);
+	}
+	*ret_refused |= rc != AM_OK && changes.n && in.p > changes.p;
+	am_out_free(&changes);
+	return rc;
+}
+
 static int read_document(struct batch *b, const struct am_chunk *ch, int flags, bool *ret_refused)
 {
 	am_doc *doc = b->doc;
@@ -310,7 +329,7 @@ static int read_chunks(struct batch *b, struct am_in *in, bool first, enum am_br
 		rc = am_chunk_next(in, &ch);
 		if (rc == AM_OK)
 			rc = ch.type == AM_CHUNK_DOCUMENT ? read_document(b, &ch, flags, &refused) :
-			     ch.type == AM_CHUNK_BUNDLE	  ? AM_E_UNSUPPORTED :
+			     ch.type == AM_CHUNK_BUNDLE	  ? read_bundle(b, &ch, &refused) :
 							    read_change(b, &ch, &refused);
 		if (rc == AM_OK)
 			continue;

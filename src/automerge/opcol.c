@@ -113,7 +113,8 @@ void am_op_enc_reset(struct am_op_enc *e, enum am_op_form form)
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		am_rle_enc_reset(all[i]);
-	e->key_ctr.acc = e->id_ctr.acc = e->ref_ctr.acc = 0;
+	e->key_ctr.acc = e->id_ctr.acc = e->ref_ctr.acc = e->obj_acc = 0;
+	e->obj_ctr.kind = form == AM_FORM_BUNDLE ? AM_RLE_INT : AM_RLE_UINT;
 	am_bool_enc_reset(&e->insert);
 	am_bool_enc_reset(&e->expand);
 	e->raw.n = 0;
@@ -172,6 +173,17 @@ static void put_refs(struct am_op_enc *e, const am_op *op, const uint32_t *map)
 	}
 }
 
+static void put_obj_ctr(struct am_op_enc *e, const am_op *op)
+{
+	if (e->form != AM_FORM_BUNDLE) {
+		am_rle_put(&e->obj_ctr, op->obj.ctr, op->run);
+		return;
+	}
+	am_rle_put(&e->obj_ctr, op->obj.ctr - e->obj_acc, 1);
+	am_rle_put(&e->obj_ctr, 0, op->run - 1);
+	e->obj_acc = op->obj.ctr;
+}
+
 void am_op_enc_put(struct am_op_enc *e, const am_op *op, const uint32_t *map)
 {
 	if (am_id_is_null(op->obj)) {
@@ -179,10 +191,10 @@ void am_op_enc_put(struct am_op_enc *e, const am_op *op, const uint32_t *map)
 		am_rle_null(&e->obj_ctr, op->run);
 	} else {
 		am_rle_put(&e->obj_actor, mapped(map, op->obj.actor), op->run);
-		am_rle_put(&e->obj_ctr, op->obj.ctr, op->run);
+		put_obj_ctr(e, op);
 	}
 	put_key(e, op, map);
-	if (e->form == AM_FORM_DOCUMENT) {
+	if (e->form != AM_FORM_CHANGE) {
 		am_rle_put(&e->id_actor, mapped(map, op->id.actor), op->run);
 		am_delta_run(&e->id_ctr, op->id.ctr, op->run);
 	}
@@ -209,9 +221,9 @@ static int list_column(struct am_columns *cols, uint32_t spec, const struct am_o
 
 int am_op_enc_finish(struct am_op_enc *e, struct am_columns *ret)
 {
-	bool doc = e->form == AM_FORM_DOCUMENT;
+	bool doc = e->form == AM_FORM_DOCUMENT, bundle = e->form == AM_FORM_BUNDLE;
 	struct { uint32_t spec; struct am_rle_enc *rle; const struct am_out *out; } all[] = {
-		{AM_OBJ_ACTOR, &e->obj_actor, NULL}, {AM_OBJ_CTR, &e->obj_ctr, NULL},
+		{AM_OBJ_ACTOR, &e->obj_actor, NULL}, {bundle ? AM_OBJ_DELTA : AM_OBJ_CTR, &e->obj_ctr, NULL},
 		{AM_KEY_ACTOR, &e->key_actor, NULL}, {AM_KEY_CTR, &e->key_ctr.r, NULL},
 		{AM_KEY_STR, &e->key_str, NULL}, {AM_ID_ACTOR, &e->id_actor, NULL},
 		{AM_ID_CTR, &e->id_ctr.r, NULL}, {AM_INSERT, NULL, &e->insert.out},
@@ -346,7 +358,7 @@ static void dec_bool(struct am_bool_dec *d, const struct am_columns *cols, uint3
 int am_op_dec_init(struct am_op_dec *d, const struct am_columns *cols, enum am_op_form form, uint32_t n_actors,
 		   uint64_t max_ops, bool strict)
 {
-	bool doc = form == AM_FORM_DOCUMENT;
+	bool doc = form == AM_FORM_DOCUMENT, bundle = form == AM_FORM_BUNDLE;
 	struct am_bytes action = am_columns_get(cols, AM_ACTION), raw = am_columns_get(cols, AM_VAL_RAW);
 	struct am_bytes count = am_columns_get(cols, doc ? AM_SUCC_COUNT : AM_PRED_COUNT);
 	uint64_t unused;
@@ -356,11 +368,11 @@ int am_op_dec_init(struct am_op_dec *d, const struct am_columns *cols, enum am_o
 	rc = am_rle_count(action.p, action.n, AM_RLE_UINT, max_ops, &d->rows, &unused);
 	if (rc || (rc = am_rle_count(count.p, count.n, AM_RLE_UINT, max_ops, &unused, &d->refs)))
 		return rc;
-	if (d->rows && (!count.n || !am_columns_get(cols, AM_VAL_META).n ||
+	if (d->rows && ((!count.n && !bundle) || !am_columns_get(cols, AM_VAL_META).n ||
 			(!doc && !am_columns_get(cols, AM_INSERT).n)))
 		return AM_E_FORMAT;
 	dec_rle(&d->obj_actor, cols, AM_OBJ_ACTOR, AM_RLE_UINT, strict);
-	dec_rle(&d->obj_ctr, cols, AM_OBJ_CTR, AM_RLE_UINT, strict);
+	dec_rle(&d->obj_ctr, cols, bundle ? AM_OBJ_DELTA : AM_OBJ_CTR, bundle ? AM_RLE_INT : AM_RLE_UINT, strict);
 	dec_rle(&d->key_actor, cols, AM_KEY_ACTOR, AM_RLE_UINT, strict);
 	dec_rle(&d->key_ctr.r, cols, AM_KEY_CTR, AM_RLE_INT, strict);
 	dec_rle(&d->key_str, cols, AM_KEY_STR, AM_RLE_STR, strict);
@@ -403,7 +415,11 @@ static int next_obj(struct am_op_dec *d, am_op *op)
 	op->obj = (am_id){0, 0};
 	if (null_a && null_c)
 		return AM_OK;
-	return make_id(d, null_a, d->obj_actor.v, null_c, d->obj_ctr.v, &op->obj);
+	if (d->form != AM_FORM_BUNDLE)
+		return make_id(d, null_a, d->obj_actor.v, null_c, d->obj_ctr.v, &op->obj);
+	if (!null_c)
+		d->obj_acc += d->obj_ctr.v;
+	return make_id(d, null_a, d->obj_actor.v, null_c, d->obj_acc, &op->obj);
 }
 
 static int next_key(struct am_op_dec *d, am_op *op)
@@ -455,16 +471,28 @@ static int next_refs(struct am_op_dec *d, am_op *op, am_id *refs)
 
 	if (rc)
 		return rc;
-	if (null_c)
+	if (null_c && d->form != AM_FORM_BUNDLE)
 		return AM_E_FORMAT;
 	op->refs = refs;
-	op->n_refs = (uint32_t)d->ref_count.v;
+	op->n_refs = null_c ? 0 : (uint32_t)d->ref_count.v;
 	for (uint32_t i = 0; i < op->n_refs; i++) {
 		if ((rc = am_rle_next(&d->ref_actor, &null_a)) || (rc = am_delta_next(&d->ref_ctr, &null_c, &ctr)) ||
 		    (rc = make_id(d, null_a, d->ref_actor.v, null_c, ctr, &refs[i])))
 			return rc;
 	}
 	return AM_OK;
+}
+
+/* Bundles of the newer form have no counters: placed by the caller. */
+static int next_bundle_id(struct am_op_dec *d, am_op *op)
+{
+	bool null_id, null_ctr;
+	uint64_t ctr;
+	int rc;
+
+	if ((rc = am_rle_next(&d->id_actor, &null_id)) || (rc = am_delta_next(&d->id_ctr, &null_ctr, &ctr)))
+		return rc;
+	return make_id(d, null_id, d->id_actor.v, false, d->id_ctr.r.absent ? 1 : null_ctr ? 0 : ctr, &op->id);
 }
 
 static int next_flags(struct am_op_dec *d, am_op *op)
@@ -478,6 +506,8 @@ static int next_flags(struct am_op_dec *d, am_op *op)
 		    (rc = make_id(d, null_id, d->id_actor.v, null_ctr, ctr, &op->id)))
 			return rc;
 	}
+	if (d->form == AM_FORM_BUNDLE && (rc = next_bundle_id(d, op)))
+		return rc;
 	if ((rc = am_bool_peek(&d->insert, &op->insert, &n)) || (rc = am_bool_peek(&d->expand, &op->expand, &n)))
 		return rc;
 	am_bool_take(&d->insert, 1);
@@ -635,13 +665,12 @@ int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n)
 
 int am_op_dec_done(const struct am_op_dec *d)
 {
-	bool doc = d->form == AM_FORM_DOCUMENT;
 	bool ok = am_rle_done(&d->obj_actor) && am_rle_done(&d->obj_ctr) && am_rle_done(&d->key_actor) &&
 		  am_rle_done(&d->key_ctr.r) && am_rle_done(&d->key_str) && am_rle_done(&d->action) &&
 		  am_rle_done(&d->meta) && am_rle_done(&d->ref_count) && am_rle_done(&d->ref_actor) &&
 		  am_rle_done(&d->ref_ctr.r) && am_rle_done(&d->mark) && am_bool_done(&d->insert) &&
 		  am_bool_done(&d->expand) && d->raw.p == d->raw.end &&
-		  (!doc || (am_rle_done(&d->id_actor) && am_rle_done(&d->id_ctr.r)));
+		  (d->form == AM_FORM_CHANGE || (am_rle_done(&d->id_actor) && am_rle_done(&d->id_ctr.r)));
 
 	return ok ? AM_OK : AM_E_FORMAT;
 }

@@ -1,11 +1,11 @@
-/* Operation columns, shared by changes (with predecessors) and documents (with
- * ids and successors). */
+/* Operation columns, shared by changes (with predecessors), documents (with ids
+ * and successors) and bundles (with ids and predecessors). */
 #ifndef AUTOMERGE_OPCOL_H
 #define AUTOMERGE_OPCOL_H
 #include "automerge/column.h"
 #include "automerge/op.h"
 
-enum am_op_form { AM_FORM_CHANGE, AM_FORM_DOCUMENT };
+enum am_op_form { AM_FORM_CHANGE, AM_FORM_DOCUMENT, AM_FORM_BUNDLE };
 
 /* Column specifications: id << 4 | deflate << 3 | type. */
 enum {
@@ -13,7 +13,9 @@ enum {
 	AM_OBJ_ACTOR = 1, AM_OBJ_CTR = 2, AM_KEY_ACTOR = 17, AM_KEY_CTR = 19, AM_KEY_STR = 21, AM_ID_ACTOR = 33,
 	AM_ID_CTR = 35, AM_INSERT = 52, AM_ACTION = 66, AM_VAL_META = 86, AM_VAL_RAW = 87, AM_PRED_COUNT = 112,
 	AM_PRED_ACTOR = 113, AM_PRED_CTR = 115, AM_SUCC_COUNT = 128, AM_SUCC_ACTOR = 129, AM_SUCC_CTR = 131,
-	AM_EXPAND_COL = 148, AM_MARK_NAME = 165
+	AM_EXPAND_COL = 148, AM_MARK_NAME = 165,
+	/* bundles only: object counters as deltas; row of each operation by actor and counter */
+	AM_OBJ_DELTA = 3, AM_ID_PLACE = 179
 };
 #define AM_MAX_COLUMNS 64
 
@@ -41,6 +43,7 @@ struct am_op_enc {
 	struct am_bool_enc insert, expand;
 	struct am_out raw;
 	enum am_op_form form;
+	uint64_t obj_acc;  /* bundles: the last object counter */
 	uint64_t n;
 };
 void am_op_enc_init(struct am_op_enc *e, const am_allocator *a);
@@ -59,6 +62,7 @@ struct am_op_dec {
 	struct am_delta_dec key_ctr, id_ctr, ref_ctr;
 	struct am_bool_dec insert, expand;
 	struct am_in raw;
+	uint64_t obj_acc;  /* bundles: the last object counter */
 	enum am_op_form form;
 	uint32_t n_actors; /* indices must be below */
 	uint64_t rows;     /* in the action column */
@@ -68,8 +72,8 @@ struct am_op_dec {
  * (AM_E_LIMIT above max_ops). */
 int am_op_dec_init(struct am_op_dec *d, const struct am_columns *cols, enum am_op_form form, uint32_t n_actors,
 		   uint64_t max_ops, bool strict);
-/* The next operation (run 1, id unset in change form), everything checked that
- * a single record can show. Up to d->refs references in total are written at refs. */
+/* The next operation (run 1, id unset in change form; in bundles without counters
+ * only its actor is set), everything checked that a single record can show. Up to d->refs references in total are written at refs. */
 int am_op_dec_next(struct am_op_dec *d, am_op *ret, am_id *refs);
 /* How many text insertions directly continue `prev` (an operation that
  * am_op_is_char holds for and that has no references), by looking at runs of

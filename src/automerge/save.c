@@ -115,10 +115,9 @@ static int put_row(void *ctx, const am_op *row)
 	return AM_OK;
 }
 
-/* Replaces large columns by their compressed form; the bytes go to `packed`,
- * pointers into it are set once it no longer moves. */
-static int deflate_columns(struct saver *s, struct am_columns *cols, struct am_out *packed, size_t *at)
+int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed)
 {
+	size_t at[AM_MAX_COLUMNS];
 	int rc;
 
 	for (size_t i = 0; i < cols->n; i++) {
@@ -127,20 +126,16 @@ static int deflate_columns(struct saver *s, struct am_columns *cols, struct am_o
 		if (c->n < DEFLATE_FROM)
 			continue;
 		at[i] = packed->n;
-		rc = am_deflate(&s->doc->scratch->deflater, c->p, c->n, packed);
+		rc = am_deflate(d, c->p, c->n, packed);
 		if (rc)
 			return rc;
 		c->deflated = true;
 		c->n = packed->n - at[i];
 	}
-	return AM_OK;
-}
-
-static void point_at(struct am_columns *cols, const struct am_out *packed, const size_t *at)
-{
-	for (size_t i = 0; i < cols->n; i++)
+	for (size_t i = 0; i < cols->n; i++) /* once it no longer moves */
 		if (cols->v[i].deflated)
 			cols->v[i].p = packed->p + at[i];
+	return AM_OK;
 }
 
 static void put_body(struct saver *s, const struct am_columns *changes, const struct am_columns *ops)
@@ -170,8 +165,8 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 {
 	struct saver s;
 	struct am_columns changes, ops;
-	struct am_out packed = {.a = &doc->a};
-	size_t at_changes[AM_MAX_COLUMNS], at_ops[AM_MAX_COLUMNS], start;
+	struct am_out packed[2] = {{.a = &doc->a}, {.a = &doc->a}};
+	size_t start;
 	am_hash unused;
 	int rc;
 
@@ -183,13 +178,9 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 		put_change_row(&s, (uint32_t)i);
 	if (rc || (rc = change_columns(&s, &changes)) || (rc = am_op_enc_finish(&s.ops, &ops)))
 		goto out;
-	if (deflate && ((rc = deflate_columns(&s, &changes, &packed, at_changes)) ||
-			(rc = deflate_columns(&s, &ops, &packed, at_ops))))
+	if (deflate && ((rc = am_columns_deflate(&changes, &doc->scratch->deflater, &packed[0])) ||
+			(rc = am_columns_deflate(&ops, &doc->scratch->deflater, &packed[1]))))
 		goto out;
-	if (deflate) {
-		point_at(&changes, &packed, at_changes);
-		point_at(&ops, &packed, at_ops);
-	}
 	put_body(&s, &changes, &ops);
 	rc = s.body.err;
 	if (rc)
@@ -198,7 +189,8 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 	am_out_put(out, s.body.p + start, s.body.n - start);
 	rc = out->err;
 out:
-	am_out_free(&packed);
+	am_out_free(&packed[0]);
+	am_out_free(&packed[1]);
 	am_scratch_trim(doc->scratch);
 	saver_fini(&s);
 	return rc;
