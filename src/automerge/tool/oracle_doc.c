@@ -165,6 +165,32 @@ static int op_save_after(struct oracle *o)
 	return rc;
 }
 
+static int op_save_bundle(struct oracle *o)
+{
+	am_doc *doc;
+	am_buf b = {0};
+	am_hash *hashes = NULL;
+	size_t n;
+	int rc = oracle_doc(o, "doc", &doc);
+	if (!rc)
+		rc = oracle_hashes(o, "hashes", &hashes, &n);
+	if (!rc)
+		rc = put_buf(o, am_save_bundle(doc, hashes, n, (int)oracle_int(o, "flags", 0), &b), &b);
+	free(hashes);
+	return rc;
+}
+
+static int op_bundle_changes(struct oracle *o)
+{
+	struct buf data = {0};
+	am_buf b = {0};
+	int rc = oracle_bytes(o, "data", &data);
+	if (!rc)
+		rc = put_buf(o, am_bundle_changes(data.p, data.n, NULL, &b), &b);
+	buf_free(&data);
+	return rc;
+}
+
 static int op_heads(struct oracle *o)
 {
 	am_doc *doc;
@@ -295,6 +321,8 @@ const struct oracle_op oracle_doc_ops[] = {
 	{"save", op_save},
 	{"save_incremental", op_save_incremental},
 	{"save_after", op_save_after},
+	{"save_bundle", op_save_bundle},
+	{"bundle_changes", op_bundle_changes},
 	{"heads", op_heads},
 	{"changes", op_changes},
 	{"history", op_history},
