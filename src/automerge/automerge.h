@@ -111,7 +111,8 @@ AM_API void am_free(am_doc *doc); /* NULL is fine */
 enum {
 	AM_LOAD_PARTIAL = 1,    /* keep what was good before a broken later chunk; missing deps are queued */
 	AM_LOAD_UNVERIFIED = 2, /* trust the bytes: no re-hash of history (own journal files only) */
-	AM_LOAD_STRICT = 4      /* refuse what only old releases wrote (non-canonical columns, mark order) */
+	AM_LOAD_STRICT = 4      /* refuse documents that only old releases wrote: non-canonical columns, rows out
+				   of order, a mark that ends before it begins */
 };
 /* Any concatenation of chunks; empty input gives an empty document. */
 AM_API int am_load(const void *p, size_t n, const am_opts *opts, int flags, am_doc **ret);
@@ -169,6 +170,18 @@ AM_API const uint8_t *am_actor(const am_doc *doc, size_t *ret_n);
 /* The bytes of an actor index as found in am_objid; NULL when there is none. */
 AM_API const uint8_t *am_actor_bytes(const am_doc *doc, uint32_t actor, size_t *ret_n);
 
+/* The author of this document's own changes: any bytes, up to 64 KiB, also none; NULL:
+ * no author. It is written into the first change of the actor (and of the actors of
+ * isolated transactions), once; so an actor that has changes already keeps what it has,
+ * and another author for it is AM_E_TX: set a new actor first. Survives am_set_actor;
+ * copies keep it; am_load does not know it. Crate 0.12 reads it, older releases carry it. */
+AM_API int am_set_author(am_doc *doc, const void *author, size_t n);
+/* Borrowed; NULL = none. */
+AM_API const uint8_t *am_author(const am_doc *doc, size_t *ret_n);
+/* The author that an actor's changes name; borrowed until the next change, NULL = none.
+ * Actor indices run from 0 to the first that am_actor_bytes does not know. */
+AM_API const uint8_t *am_actor_author(const am_doc *doc, uint32_t actor, size_t *ret_n);
+
 /* ---- history -------------------------------------------------------------------------------- */
 
 /* Current heads, sorted, borrowed until the next change. Commits first. */
@@ -192,6 +205,7 @@ typedef struct {
 	const char *message; size_t message_n;
 	const am_hash *deps; size_t n_deps;
 	const uint8_t *extra; size_t extra_n; /* bytes behind the columns, hashed with the rest */
+	const uint8_t *author; size_t author_n; /* named in them (crate 0.12); NULL = none */
 } am_change_info;
 AM_API int am_change_at(am_doc *doc, size_t i, am_change_info *ret);
 AM_API int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i);

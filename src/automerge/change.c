@@ -508,12 +508,3 @@ out:
 		am_mem_free(a, map);
 	return rc;
 }
-
-bool am_change_author(const uint8_t *extra, size_t n)
-{
-	struct am_in in = am_in_of(extra, n);
-	uint64_t id, len;
-
-	return n && am_in_uleb_any(&in, &id) == AM_OK && id == 1 && am_in_uleb_any(&in, &len) == AM_OK &&
-	       len <= am_in_left(&in);
-}

@@ -49,6 +49,6 @@ int am_change_resolve(struct am_actors *t, const am_allocator *a, am_change *c);
  * until the next use of the scratch. */
 int am_change_build(struct am_scratch *s, const struct am_actors *t, am_change *c, struct am_bytes *ret);
 
-/* The author footer of crate 0.12: extra bytes starting 01 len bytes. */
-bool am_change_author(const uint8_t *extra, size_t n);
+/* The author footer of crate 0.12: extra bytes starting 01 len bytes. ret may be NULL. (author.c) */
+bool am_change_author(const uint8_t *extra, size_t n, struct am_bytes *ret);
 #endif

@@ -104,12 +104,17 @@ static int view_ops(struct am_change_view *v)
 static void view_info(struct am_change_view *v)
 {
 	const am_change *c = &v->c;
+	struct am_bytes author;
 
 	v->info = (am_change_info){
 		.hash = c->hash, .actor = c->actors[0].p, .actor_n = c->actors[0].n, .seq = c->seq,
 		.start_op = c->start_op, .n_ops = c->op_count, .time = c->time, .message = (const char *)c->message,
 		.message_n = c->message_n, .deps = c->deps, .n_deps = c->n_deps, .extra = c->extra,
 		.extra_n = c->extra_n};
+	if (am_change_author(c->extra, c->extra_n, &author)) {
+		v->info.author = author.p;
+		v->info.author_n = author.n;
+	}
 }
 
 int am_change_decode(const void *p, size_t n, const am_allocator *alloc, am_change_view **ret)

@@ -82,6 +82,7 @@ void am_free(am_doc *doc)
 	am_actors_fini(&doc->actors, &a);
 	am_scratch_free(doc->scratch);
 	am_mem_free(&a, doc->self);
+	am_mem_free(&a, doc->footer);
 	am_mem_free(&a, doc->saved_heads);
 	am_mem_free(&a, doc);
 }
@@ -261,7 +262,7 @@ int am_change_at(am_doc *doc, size_t i, am_change_info *ret)
 	const struct am_graph *g = &doc->graph;
 	const am_hash *deps;
 	const struct am_row *r;
-	struct am_bytes message, extra;
+	struct am_bytes message, extra, author;
 	int rc = history(doc);
 
 	if (rc)
@@ -279,6 +280,10 @@ int am_change_at(am_doc *doc, size_t i, am_change_info *ret)
 		.actor_index = r->actor, .seq = r->seq, .start_op = r->start_op, .n_ops = r->op_count,
 		.time = am_graph_time(g, (uint32_t)i), .message = (const char *)message.p, .message_n = message.n,
 		.deps = deps, .n_deps = am_graph_deps(g, (uint32_t)i).n, .extra = extra.p, .extra_n = extra.n};
+	if (am_change_author(extra.p, extra.n, &author)) {
+		ret->author = author.p;
+		ret->author_n = author.n;
+	}
 	return AM_OK;
 }
 
@@ -344,6 +349,7 @@ int am_commit_local(am_doc *doc, am_change *c, am_hash *ret_hash)
 	int rc;
 
 	c->seq = c->actor < g->actor.n ? g->actor.p[c->actor].n + 1 : 1;
+	am_author_stamp(doc, c);
 	if ((rc = local_deps(doc, c)) || (rc = am_change_build(doc->scratch, &doc->actors, c, &chunk)) ||
 	    (rc = am_graph_reserve(doc, c))) {
 		c->deps = given;
@@ -435,6 +441,8 @@ int am_fork(am_doc *doc, am_doc **ret)
 	if (rc == AM_OK)
 		rc = copy_orphans(copy, doc);
 	if (rc == AM_OK)
+		rc = am_author_copy(copy, doc);
+	if (rc == AM_OK)
 		rc = am_doc_mark_saved(copy);
 	if (rc)
 		am_free(copy);
@@ -485,6 +493,8 @@ int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret)
 		rc = am_new(&doc->opts, &copy);
 	if (rc == AM_OK)
 		rc = transfer(copy, doc, &rows);
+	if (rc == AM_OK)
+		rc = am_author_copy(copy, doc);
 	if (rc == AM_OK)
 		rc = am_doc_mark_saved(copy);
 	am_vec_free(&doc->a, &of);

@@ -163,7 +163,7 @@ static int next_numbers(struct am_docfile *f, struct change_dec *d, struct am_do
 	if ((rc = am_rle_next(&d->actor, &null_a)) || (rc = am_delta_next(&d->seq, &null_s, &seq)) ||
 	    (rc = am_delta_next(&d->max_op, &null_m, &max_op)) || (rc = am_delta_next(&d->time, &null_t, &time)))
 		return rc;
-	if (null_a || null_s || null_m || d->actor.v >= f->n_actors)
+	if (null_a || null_s || null_m || d->actor.v >= f->n_actors || (null_t && d->time.r.strict && !d->time.r.absent))
 		return AM_E_FORMAT;
 	if (max_op > AM_MAX_COUNTER || seq >= AM_NONE)
 		return AM_E_LIMIT;
@@ -338,7 +338,7 @@ int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_acto
 	if ((rc = read_columns(f, s, lim)) || (rc = decode_changes(f, lim, strict)) ||
 	    (rc = decode_rows(f, lim, strict)) || (rc = localize(f, t)) || (rc = am_docfile_order(f, t)))
 		return rc;
-	return strict && f->mark_ends_early ? AM_E_FORMAT : AM_OK;
+	return strict && (f->mark_ends_early || !f->ordered) ? AM_E_FORMAT : AM_OK;
 }
 
 /* ---- rows to changes ---- */

@@ -279,6 +279,79 @@ static void test_author_footer_vector(void **state)
 	am_free(d);
 }
 
+static void assert_author(am_doc *d, const am_objid *id, const char *hex)
+{
+	size_t n = 0;
+	const uint8_t *p = am_actor_author(d, id->actor, &n);
+
+	if (hex)
+		assert_hex(p, n, hex);
+	else
+		assert_null(p);
+}
+
+/* Written into the first change of an actor and into no other. */
+static void test_author_written(void **state)
+{
+	static const char hex[] = "856f4a83 e666eac0 01 34 00 10 30312b28377baf8221b13c678744f526 01 01 00 00 00"
+				  "06 1503 3401 4202 5602 5701 7002 7f0161 01 7f01 7f14 01 7f00 01 03 0102ff";
+	am_doc *d = make("30312b28377baf8221b13c678744f526"), *e, *f;
+	am_value v = {.type = AM_INT, .i = 1}, got;
+	am_change_info info;
+	am_hash first;
+	am_buf b = {0};
+	size_t n;
+
+	(void)state;
+	assert_null(am_author(d, &n));
+	assert_int_equal(am_set_author(d, "\x01\x02\xff", 3), AM_OK);
+	assert_hex(am_author(d, &n), 3, "0102ff");
+	assert_int_equal(am_map_put(d, AM_ROOT, "a", 1, &v), AM_OK);
+	assert_int_equal(am_commit(d, NULL, 0, 0, &first), AM_OK);
+	assert_change(d, 0, hex);
+	assert_int_equal(am_map_get(d, NULL, AM_ROOT, "a", 1, &got), AM_OK);
+	assert_author(d, &got.id, "0102ff");
+	v.i = 2;
+	assert_int_equal(am_map_put(d, AM_ROOT, "a", 1, &v), AM_OK);
+	assert_int_equal(am_change_at(d, 1, &info), AM_OK);
+	assert_int_equal(info.extra_n, 0);
+	assert_null(info.author);
+	/* An actor keeps its author. */
+	assert_int_equal(am_set_author(d, "\x01\x02\xff", 3), AM_OK);
+	assert_int_equal(am_set_author(d, "other", 5), AM_E_TX);
+	assert_int_equal(am_set_author(d, NULL, 0), AM_E_TX);
+	/* So does a copy, whose actor is new; so does an isolated transaction's actor. */
+	assert_int_equal(am_fork(d, &e), AM_OK);
+	assert_int_equal(am_set_actor(e, "new", 3), AM_OK);
+	assert_int_equal(am_map_put(e, AM_ROOT, "b", 1, &v), AM_OK);
+	assert_int_equal(am_change_count(e), 3);
+	assert_int_equal(am_change_at(e, 2, &info), AM_OK);
+	assert_hex(info.author, info.author_n, "0102ff");
+	assert_int_equal(am_begin_at(d, &first, 1), AM_OK);
+	assert_int_equal(am_map_put(d, AM_ROOT, "c", 1, &v), AM_OK);
+	assert_int_equal(am_change_count(d), 3);
+	assert_int_equal(am_change_at(d, 2, &info), AM_OK);
+	assert_hex(info.author, info.author_n, "0102ff");
+	/* The file carries the actors' authors, not the document's own. */
+	assert_int_equal(am_merge(d, e), AM_OK);
+	assert_int_equal(am_save(d, 0, &b), AM_OK);
+	assert_int_equal(am_load(b.p, b.n, NULL, AM_LOAD_STRICT, &f), AM_OK);
+	assert_null(am_author(f, &n));
+	for (uint32_t i = 0; am_actor_bytes(f, i, &n); i++)
+		assert_author(f, &(am_objid){1, i}, "0102ff");
+	/* No bytes are an author, no author is none. */
+	assert_int_equal(am_set_author(f, "", 0), AM_OK);
+	assert_non_null(am_author(f, &n));
+	assert_int_equal(n, 0);
+	assert_int_equal(am_set_author(f, NULL, 0), AM_OK);
+	assert_null(am_author(f, &n));
+	assert_int_equal(am_set_author(f, b.p, 65537), AM_E_LIMIT);
+	am_buf_free(&b);
+	am_free(d);
+	am_free(e);
+	am_free(f);
+}
+
 static void test_chunk_errors(void **state)
 {
 	uint8_t b[64];
@@ -417,7 +490,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leb), cmocka_unit_test(test_columns), cmocka_unit_test(test_bloom),
 		cmocka_unit_test(test_map_change), cmocka_unit_test(test_text_change),
-		cmocka_unit_test(test_author_footer_vector), cmocka_unit_test(test_chunk_errors),
+		cmocka_unit_test(test_author_footer_vector), cmocka_unit_test(test_author_written), cmocka_unit_test(test_chunk_errors),
 		cmocka_unit_test(test_good_fixtures), cmocka_unit_test(test_bad_fixtures),
 		cmocka_unit_test(test_mark_order_fixture), cmocka_unit_test(test_replay_fixture),
 	};

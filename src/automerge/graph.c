@@ -296,7 +296,7 @@ uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps)
 	g->row.p[row] = r;
 	g->row.n++;
 	seqs->p[seqs->n++] = row;
-	seqs->has_author |= am_change_author(c->extra, c->extra_n);
+	seqs->has_author |= am_change_author(c->extra, c->extra_n, NULL);
 	return row;
 }
 
@@ -349,7 +349,7 @@ void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m)
 		struct am_seqs *s = &g->actor.p[g->row.p[i - 1].actor];
 
 		extra = am_graph_extra(g, (uint32_t)i - 1);
-		if (am_change_author(extra.p, extra.n))
+		if (am_change_author(extra.p, extra.n, NULL))
 			s->has_author = false;
 		s->n--;
 	}

@@ -27,6 +27,8 @@ struct am_doc {
 	struct am_scratch *scratch;
 	uint8_t *self; /* am_set_actor's bytes; NULL = unset */
 	size_t self_n;
+	uint8_t *footer; /* author footer of first changes (author.c); NULL = none */
+	size_t footer_n;
 	uint32_t self_ix; /* local index, AM_NONE until am_doc_self interned it */
 	am_hash *saved_heads; /* cursor of am_save_incremental */
 	size_t n_saved_heads;
@@ -35,6 +37,10 @@ struct am_doc {
 /* The local actor index of this document's own actor, interned on first use;
  * AM_E_TX when no actor was set. */
 int am_doc_self(am_doc *doc, uint32_t *ret);
+
+/* author.c: the footer goes into the first change of an actor; its own copy for a fork. */
+void am_author_stamp(const am_doc *doc, am_change *c);
+int am_author_copy(am_doc *to, const am_doc *from);
 
 /* Moves the cursor of am_save_incremental to the current heads. */
 int am_doc_mark_saved(am_doc *doc);

@@ -16,19 +16,11 @@ struct batch {
 
 /* ---- admission ---- */
 
-/* Rules of the author footer (crate 0.12): only in the first change of an actor, once. */
-static int check_author(const am_doc *doc, const am_change *c)
+/* An author footer (crate 0.12) anywhere but in the first change of an actor breaks
+ * the releases that read it; two of one actor are a duplicate sequence number. */
+static int check_author(const am_change *c)
 {
-	uint32_t actor;
-
-	if (!am_change_author(c->extra, c->extra_n))
-		return AM_OK;
-	if (c->seq > 1)
-		return AM_E_POISON;
-	actor = am_actors_find(&doc->actors, c->actors[0].p, c->actors[0].n);
-	if (actor < doc->graph.actor.n && doc->graph.actor.p[actor].has_author)
-		return AM_E_POISON;
-	return am_queue_has_author(&doc->queue, c) ? AM_E_POISON : AM_OK;
+	return c->seq > 1 && am_change_author(c->extra, c->extra_n, NULL) ? AM_E_POISON : AM_OK;
 }
 
 static int check_seq(const am_doc *doc, const am_change *c)
@@ -47,7 +39,7 @@ static int admit(struct batch *b, am_change *c)
 	int rc;
 
 	if ((rc = am_change_verify(b->doc->scratch, c)) || (rc = check_seq(b->doc, c)) ||
-	    (rc = check_author(b->doc, c)) || (rc = am_queue_reserve(b->doc, c->n_deps)) ||
+	    (rc = check_author(c)) || (rc = am_queue_reserve(b->doc, c->n_deps)) ||
 	    (rc = am_vec_reserve(&b->doc->a, &b->fresh, 1)))
 		goto out;
 	/* Both lists may come to hold every queued change. */
@@ -387,8 +379,10 @@ static int load_fresh(am_doc *doc, struct am_in *in, enum am_broken broken, int 
 		doc->self = side->self;
 		doc->self_n = side->self_n;
 		doc->self_ix = AM_NONE;
+		doc->footer = side->footer;
+		doc->footer_n = side->footer_n;
 		doc->tx = side->tx;
-		side->self = NULL;
+		side->self = side->footer = NULL;
 		side->tx = NULL;
 	}
 	am_free(side);

@@ -72,14 +72,6 @@ struct am_orphan *am_queue_by_seq(const struct am_queue *q, const am_change *c)
 	return NULL;
 }
 
-bool am_queue_has_author(const struct am_queue *q, const am_change *c)
-{
-	for (const struct am_orphan *o = q->oldest; o; o = o->next)
-		if (same_actor(&o->c, c) && am_change_author(o->c.extra, o->c.extra_n))
-			return true;
-	return false;
-}
-
 /* ---- linking ---- */
 
 static void link_hash(struct am_queue *q, struct am_orphan *o)

@@ -38,8 +38,6 @@ void am_orphan_free(am_doc *doc, struct am_orphan *o);
 struct am_orphan *am_queue_find(const struct am_queue *q, const am_hash *h);
 /* A queued change with the same actor and sequence number (other than `but`). */
 struct am_orphan *am_queue_by_seq(const struct am_queue *q, const am_change *c);
-/* A queued change of the same actor with an author footer. */
-bool am_queue_has_author(const struct am_queue *q, const am_change *c);
 /* Room for one more change; am_queue_add then cannot fail. */
 int am_queue_reserve(am_doc *doc, size_t n_deps);
 /* Links o and counts what it lacks; goes to `ready` when that is nothing. */

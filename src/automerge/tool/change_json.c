@@ -173,6 +173,10 @@ int change_json_append(struct buf *out, const am_change_info *info, const am_buf
 		buf_append_str(out, "null");
 	buf_append_str(out, ",\"deps\":");
 	hashes_json_append(out, info->deps, info->n_deps);
+	if (info->author) {
+		buf_append_str(out, ",\"author\":");
+		hex_json_append(out, info->author, info->author_n);
+	}
 	if (info->extra_n) {
 		buf_append_str(out, ",\"extra\":");
 		hex_json_append(out, info->extra, info->extra_n);

@@ -89,6 +89,23 @@ static int op_actor(struct oracle *o)
 	return rc ? rc : set_actor(o, doc);
 }
 
+static int op_author(struct oracle *o)
+{
+	am_doc *doc;
+	const char *hex;
+	size_t n;
+	uint8_t author[1024];
+	int rc = oracle_doc(o, "doc", &doc);
+	if (rc)
+		return rc;
+	oracle_str(o, "author", &hex, &n);
+	if (!hex)
+		return am_set_author(doc, NULL, 0);
+	if (n / 2 > sizeof author || hex_decode(author, n / 2, hex, n))
+		return oracle_bad(o, "not an author");
+	return am_set_author(doc, author, n / 2);
+}
+
 static int op_merge(struct oracle *o)
 {
 	am_doc *doc, *from;
@@ -315,6 +332,7 @@ const struct oracle_op oracle_doc_ops[] = {
 	{"fork", op_fork},
 	{"free", op_free},
 	{"actor", op_actor},
+	{"author", op_author},
 	{"merge", op_merge},
 	{"apply", op_apply},
 	{"load_incremental", op_load_incremental},
