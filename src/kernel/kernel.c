@@ -307,7 +307,7 @@ void kernel_clear_outputs(struct kernel *k, const char *cell_id)
 	if (!x)
 		return;
 	queue_outputs_clear(k->queue, x);
-	kernel_cut_streams(x);
+	kernel_cut_streams(k, x);
 	x->has_count = false;
 	x->clear_pending = false;
 }
@@ -356,7 +356,7 @@ void kernel_outputs_changed(struct kernel *k, const char *cell_id, bool has_coun
 	if (x && (x == queue_running(k->queue) || !n)) {
 		/* It goes on in what is there now, or it was just emptied. */
 		queue_outputs_clear(k->queue, x);
-		kernel_cut_streams(x);
+		kernel_cut_streams(k, x);
 		for (size_t i = 0; i < n; i++)
 			queue_output_add(k->queue, x, outputs.p[i].type, xstrdup(outputs.p[i].entry),
 					 outputs.p[i].display_id ? xstrdup(outputs.p[i].display_id) : NULL, NULL);

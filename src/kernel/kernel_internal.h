@@ -136,7 +136,7 @@ void kernel_store_live(struct kernel *k, struct execution *x);
 void kernel_end_segment(struct kernel *k, struct execution *x);
 void kernel_drop_streams(struct kernel *k, struct execution *x);
 /* Ends the live segment without storing more. */
-void kernel_cut_streams(struct execution *x);
+void kernel_cut_streams(struct kernel *k, struct execution *x);
 void kernel_execution_over(struct kernel *k, struct execution *x);
 void kernel_index_displays(struct kernel *k, struct execution *x);
 

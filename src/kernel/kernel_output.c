@@ -8,7 +8,7 @@
 static void clear_now(struct kernel *k, struct execution *x)
 {
 	x->clear_pending = false;
-	kernel_cut_streams(x);
+	kernel_cut_streams(k, x);
 	if (!x->outputs.n)
 		return;
 	queue_outputs_clear(k->queue, x);

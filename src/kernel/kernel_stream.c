@@ -46,9 +46,10 @@ void kernel_drop_streams(struct kernel *k, struct execution *x)
 	x->streams = NULL;
 }
 
-void kernel_cut_streams(struct execution *x)
+void kernel_cut_streams(struct kernel *k, struct execution *x)
 {
 	struct execution_streams *s = x->streams;
+	forget_dirty(k, x);
 	if (!s)
 		return;
 	s->live = -1;

@@ -313,6 +313,12 @@ static void on_execute(struct world *w, const char *id, const char *code)
 		displays(w, id);
 	} else if (!strcmp(code, "clears")) {
 		clears(w, id);
+	} else if (!strcmp(code, "clear soon")) {
+		begin(w, id);
+		say_stream(w, id, "stdout", "gone\n"); /* not stored yet when it is cleared */
+		sim_say(w->sim, CHANNEL_IOPUB, "clear_output", id, "{\"wait\":false}");
+		free(w->held_id);
+		w->held_id = xstrdup(id);
 	} else if (!strcmp(code, "interleave")) {
 		interleave(w, id);
 	} else if (!strcmp(code, "page")) {
@@ -715,6 +721,26 @@ static void test_clear_output(void **state)
 	expect_shown(w, "a", 0, "\"y\"");
 }
 
+/* Text that was not stored yet goes with the rest, and its time to be stored passes without it. */
+static void test_clear_before_store(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	run(w, "a", "clear soon");
+	wait_for(w, "started:a");
+	settle_ms(w, 150);
+	assert_int_equal(shown(w, "a")->outputs.n, 0);
+	say_stream(w, w->held_id, "stdout", "early\n");
+	settle_ms(w, 5);
+	kernel_clear_outputs(w->k, "a"); /* the same by a client's request */
+	settle_ms(w, 150);
+	say_stream(w, w->held_id, "stdout", "late\n");
+	end(w, w->held_id, "ok");
+	wait_for(w, "done:a:done");
+	assert_int_equal(shown(w, "a")->outputs.n, 1);
+	expect_shown(w, "a", 0, "\"late\\n\"");
+}
+
 static void test_segments(void **state)
 {
 	struct world *w = *state;
@@ -944,7 +970,7 @@ int main(void)
 			T(test_interrupt_before_start),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
-		T(test_clear_output),	 T(test_segments),	 T(test_superseded_blobs), T(test_page),
+		T(test_clear_output),	 T(test_clear_before_store), T(test_segments),	 T(test_superseded_blobs), T(test_page),
 		T(test_questions),	 T(test_comms),		 T(test_outputs_changed), T(test_trim),
 		cmocka_unit_test(test_wire),
 	};
