@@ -12,9 +12,10 @@ const A = createRequire(import.meta.url)(path.join(dist, 'automerge_wasm.cjs'))
 const TEXT_LONG = 65536
 const HISTORY_LONG = 50000
 const CELLS = 2000
+const CELLS_MANY = 10000
 const CELL_CHANGES = 5000
 
-const samples = []
+let samples = []
 let bytes = 0
 
 function time(fn) {
@@ -133,11 +134,11 @@ function trace(file, perEdit) {
   }
 }
 
-function makeCells() {
+function makeCells(n, changes) {
   const doc = A.create({ actor: actor(1) })
   const cells = doc.putObject('_root', 'cells', [])
   const texts = []
-  for (let i = 0; i < CELLS; i++) {
+  for (let i = 0; i < n; i++) {
     const cell = doc.insertObject(cells, i, {})
     doc.put(cell, 'cell_type', 'code', 'str')
     const text = doc.putObject(cell, 'source', '')
@@ -145,8 +146,21 @@ function makeCells() {
     texts.push(text)
   }
   doc.commit(null, 0)
-  for (let i = 0; i < CELL_CHANGES; i++) oneChar(doc, texts[(i * 7919) % CELLS], 0)
+  for (let i = 0; i < changes; i++) oneChar(doc, texts[(i * 7919) % n], 0)
   return { doc, texts }
+}
+
+function syncCells(n) {
+  const { doc, texts } = makeCells(n, CELL_CHANGES)
+  syncRounds(doc, texts[n / 2], 51)
+}
+
+function print(name) {
+  if (!samples.length) return
+  samples.sort((a, b) => a - b)
+  const seconds = samples[Math.floor(samples.length / 2)]
+  console.log(JSON.stringify({ impl: 'npm', case: name, seconds, samples: samples.length, bytes, live: 0, peak: 0 }))
+  samples = []
 }
 
 const cases = {
@@ -155,20 +169,20 @@ const cases = {
   load(f) {
     const data = fs.readFileSync(f)
     bytes = data.length
-    for (let i = 0; i < 9; i++) time(() => A.load(data, { actor: actor(1) })).free()
+    for (let i = 0; i < 5; i++) time(() => A.load(data, { actor: actor(1) })).free()
   },
   save(f) {
     const doc = A.load(fs.readFileSync(f), { actor: actor(1) })
-    for (let i = 0; i < 9; i++) bytes = time(() => doc.save()).length
+    for (let i = 0; i < 5; i++) bytes = time(() => doc.save()).length
   },
   local() {
     const { doc, text } = makeText(TEXT_LONG, false)
-    for (let i = 0; i < 1001; i++) time(() => oneChar(doc, text, TEXT_LONG / 2 + i))
+    for (let i = 0; i < 301; i++) time(() => oneChar(doc, text, TEXT_LONG / 2 + i))
   },
   remote() {
     const { doc, text } = makeText(TEXT_LONG, false)
     const other = doc.fork(actor(2))
-    for (let i = 0; i < 1001; i++) {
+    for (let i = 0; i < 301; i++) {
       oneChar(other, text, TEXT_LONG / 2 + i)
       const change = other.getLastLocalChange()
       time(() => doc.applyChanges([change]))
@@ -176,7 +190,7 @@ const cases = {
   },
   sync() {
     const { doc, text } = makeText(HISTORY_LONG, true)
-    syncRounds(doc, text, 201)
+    syncRounds(doc, text, 51)
   },
   handshake() {
     const { doc } = makeText(HISTORY_LONG, true)
@@ -188,12 +202,53 @@ const cases = {
     }
   },
   'sync-cells'() {
-    const { doc, texts } = makeCells()
-    syncRounds(doc, texts[CELLS / 2], 201)
+    syncCells(CELLS)
+  },
+  'sync-many-cells'() {
+    syncCells(CELLS_MANY)
+  },
+  'first-sync'() {
+    const { doc } = makeText(HISTORY_LONG, true)
+    for (let i = 0; i < 3; i++) {
+      const other = A.create({ actor: actor(2) })
+      const sd = A.initSyncState()
+      const so = A.initSyncState()
+      time(() => converse(doc, sd, other, so))
+      other.free()
+    }
+  },
+  'save-incremental'() {
+    const { doc, text } = makeText(HISTORY_LONG, true)
+    doc.save()
+    for (let i = 0; i < 51; i++) {
+      oneChar(doc, text, 0)
+      bytes = time(() => doc.saveIncremental()).length
+    }
+  },
+  notebooks() {
+    const data = makeCells(20, 100).doc.save()
+    const open = []
+    bytes = data.length
+    for (let i = 0; i < 1000; i++) open.push(time(() => A.load(data, { actor: actor(1) })))
+  },
+  curve(file) {
+    const n = Number(file)
+    const { doc, text } = makeText(n, true)
+    for (let i = 0; i < 101; i++) time(() => oneChar(doc, text, n / 2))
+    print('curve-edit')
+    syncRounds(doc, text, 21)
+    print('curve-sync')
+    const other = doc.fork(actor(3))
+    for (let i = 0; i < 21; i++) {
+      oneChar(other, text, n / 2)
+      const change = other.getLastLocalChange()
+      time(() => doc.applyChanges([change]))
+    }
+    print('curve-apply')
   },
   'cells-save'() {
-    const { doc } = makeCells()
-    for (let i = 0; i < 9; i++) bytes = time(() => doc.save()).length
+    const { doc } = makeCells(CELLS, CELL_CHANGES)
+    for (let i = 0; i < 5; i++) bytes = time(() => doc.save()).length
   },
   diff() {
     const { doc, text } = makeText(TEXT_LONG, false)
@@ -216,7 +271,5 @@ if (!cases[name]) {
   process.exit(2)
 }
 cases[name](file)
-samples.sort((a, b) => a - b)
-const result = { impl: 'npm', case: name, seconds: samples[Math.floor(samples.length / 2)], samples: samples.length, bytes, live: 0, peak: 0 }
-console.log(JSON.stringify(result))
+print(name)
 process.exit(0)

@@ -12,9 +12,10 @@ mod trace;
 pub const TEXT_LONG: usize = 65536;
 pub const HISTORY_LONG: usize = 50000;
 pub const CELLS: usize = 2000;
+pub const CELLS_MANY: usize = 10000;
 pub const CELL_CHANGES: usize = 5000;
-pub const REPEAT_FILE: usize = 9;
-pub const REPEAT_EDIT: usize = 1001;
+pub const REPEAT_FILE: usize = 5;
+pub const REPEAT_EDIT: usize = 301;
 
 struct Counting;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -72,7 +73,11 @@ impl Bench {
     pub fn mark_live(&mut self) {
         self.live = self.held();
     }
-    fn print(mut self, which: &str, case: &str) {
+    /// One line about the samples so far, which are then forgotten.
+    pub fn print_line(&mut self, which: &str, case: &str) {
+        if self.samples.is_empty() {
+            return;
+        }
         let peak = PEAK.load(Relaxed).saturating_sub(self.base);
         self.samples.sort_by(f64::total_cmp);
         let median = self.samples.get(self.samples.len() / 2).copied().unwrap_or(0.0);
@@ -80,6 +85,7 @@ impl Bench {
             "{{\"impl\":\"crate {which}\",\"case\":\"{case}\",\"seconds\":{median:.9},\"samples\":{},\"bytes\":{},\"live\":{},\"peak\":{peak}}}",
             self.samples.len(), self.bytes, self.live
         );
+        self.samples.clear();
     }
 }
 
@@ -91,12 +97,12 @@ fn main() {
     }
     let file = args.get(3).map(String::as_str);
     let bench = match args[1].as_str() {
-        "old" => old::run(&args[2], file),
-        "new" => new::run(&args[2], file),
+        "old" => old::run("old", &args[2], file),
+        "new" => new::run("new", &args[2], file),
         _ => None,
     };
     match bench {
-        Some(b) => b.print(&args[1], &args[2]),
+        Some(mut b) => b.print_line(&args[1], &args[2]),
         None => {
             eprintln!("peers: no such case: {} {}", args[1], args[2]);
             std::process::exit(2);

@@ -1,6 +1,6 @@
 // The cases, written once for both releases (old.rs and new.rs include this).
 use crate::trace::{self, Trace};
-use crate::{Bench, CELLS, CELL_CHANGES, HISTORY_LONG, REPEAT_EDIT, REPEAT_FILE, TEXT_LONG};
+use crate::{Bench, CELLS, CELLS_MANY, CELL_CHANGES, HISTORY_LONG, REPEAT_EDIT, REPEAT_FILE, TEXT_LONG};
 use automerge::sync::{State, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Change, ChangeHash, ObjId, ObjType, ReadDoc, ROOT};
@@ -213,12 +213,36 @@ fn run_handshake() -> Bench {
     b
 }
 
-fn make_cells() -> (AutoCommit, Vec<ObjId>) {
+fn run_first_sync() -> Bench {
+    let mut b = Bench::new();
+    let (mut doc, _) = make_text(HISTORY_LONG, true);
+    for _ in 0..5 {
+        let mut other = AutoCommit::new();
+        let (mut sd, mut so) = (State::new(), State::new());
+        b.time(|| converse(&mut doc, &mut sd, &mut other, &mut so));
+        assert_eq!(doc.get_heads(), other.get_heads(), "the peers differ");
+    }
+    b
+}
+
+fn run_save_incremental() -> Bench {
+    let mut b = Bench::new();
+    let (mut doc, text) = make_text(HISTORY_LONG, true);
+    doc.save();
+    for _ in 0..201 {
+        one_char(&mut doc, &text, 0);
+        b.bytes = b.time(|| doc.save_incremental()).len();
+    }
+    b.mark_live();
+    b
+}
+
+fn make_cells(n: usize, changes: usize) -> (AutoCommit, Vec<ObjId>) {
     let mut doc = AutoCommit::new();
     doc.set_actor(actor(1));
     let cells = doc.put_object(ROOT, "cells", ObjType::List).unwrap();
     let mut texts = Vec::new();
-    for i in 0..CELLS {
+    for i in 0..n {
         let cell = doc.insert_object(&cells, i, ObjType::Map).unwrap();
         doc.put(&cell, "cell_type", "code").unwrap();
         let text = doc.put_object(&cell, "source", ObjType::Text).unwrap();
@@ -226,27 +250,62 @@ fn make_cells() -> (AutoCommit, Vec<ObjId>) {
         texts.push(text);
     }
     doc.commit();
-    for i in 0..CELL_CHANGES {
-        one_char(&mut doc, &texts[i * 7919 % CELLS], 0);
+    for i in 0..changes {
+        one_char(&mut doc, &texts[i * 7919 % n], 0);
     }
     (doc, texts)
 }
 
-fn run_sync_cells() -> Bench {
+fn run_sync_cells(n: usize) -> Bench {
     let mut b = Bench::new();
-    let (mut doc, texts) = make_cells();
+    let (mut doc, texts) = make_cells(n, CELL_CHANGES);
     b.mark_live();
-    sync_rounds(&mut b, &mut doc, &texts[CELLS / 2], 201);
+    sync_rounds(&mut b, &mut doc, &texts[n / 2], 201);
     b
 }
 
 fn run_cells_save() -> Bench {
     let mut b = Bench::new();
-    let (mut doc, _) = make_cells();
+    let (mut doc, _) = make_cells(CELLS, CELL_CHANGES);
     for _ in 0..REPEAT_FILE {
         b.bytes = b.time(|| doc.save()).len();
     }
     b.mark_live();
+    b
+}
+
+fn run_notebooks() -> Bench {
+    let mut b = Bench::new();
+    let data = make_cells(20, 100).0.save();
+    let before = b.held();
+    let mut open = Vec::with_capacity(1000);
+    b.bytes = data.len();
+    for _ in 0..1000 {
+        open.push(b.time(|| AutoCommit::load(&data).unwrap()));
+    }
+    b.live = b.held() - before;
+    b
+}
+
+// What one more change costs when there are n before it: three results in one run.
+fn run_curve(n: &str, which: &str) -> Bench {
+    let n: usize = n.parse().expect("a number of operations");
+    let mut b = Bench::new();
+    let (mut doc, text) = make_text(n, true);
+    b.mark_live();
+    for _ in 0..101 {
+        b.time(|| one_char(&mut doc, &text, n / 2));
+    }
+    b.print_line(which, "curve-edit");
+    sync_rounds(&mut b, &mut doc, &text, 21);
+    b.print_line(which, "curve-sync");
+    let mut other = fork(&mut doc, 3);
+    for _ in 0..21 {
+        one_char(&mut other, &text, n / 2);
+        let change = other.get_last_local_change().unwrap();
+        b.time(|| doc.apply_changes([change]).unwrap());
+    }
+    b.print_line(which, "curve-apply");
     b
 }
 
@@ -271,7 +330,7 @@ fn run_text() -> Bench {
     b
 }
 
-pub fn run(case: &str, file: Option<&str>) -> Option<Bench> {
+pub fn run(which: &str, case: &str, file: Option<&str>) -> Option<Bench> {
     Some(match (case, file) {
         ("trace", Some(f)) => run_trace(f, false),
         ("trace-per-edit", Some(f)) => run_trace(f, true),
@@ -281,7 +340,12 @@ pub fn run(case: &str, file: Option<&str>) -> Option<Bench> {
         ("remote", _) => run_remote(),
         ("sync", _) => run_sync(),
         ("handshake", _) => run_handshake(),
-        ("sync-cells", _) => run_sync_cells(),
+        ("first-sync", _) => run_first_sync(),
+        ("save-incremental", _) => run_save_incremental(),
+        ("sync-cells", _) => run_sync_cells(CELLS),
+        ("sync-many-cells", _) => run_sync_cells(CELLS_MANY),
+        ("notebooks", _) => run_notebooks(),
+        ("curve", Some(n)) => run_curve(n, which),
         ("cells-save", _) => run_cells_save(),
         ("diff", _) => run_diff(),
         ("text", _) => run_text(),

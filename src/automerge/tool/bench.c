@@ -37,12 +37,13 @@ static int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void print_result(struct bench *b, const char *name)
+void bench_print(struct bench *b, const char *name)
 {
 	qsort(b->samples, b->n_samples, sizeof b->samples[0], compare_double);
 	double median = b->n_samples ? b->samples[b->n_samples / 2] : 0;
 	printf("{\"impl\":\"ours\",\"case\":\"%s\",\"seconds\":%.9f,\"samples\":%zu,\"bytes\":%zu,\"live\":%zu,\"peak\":%zu}\n",
 	       name, median, b->n_samples, b->bytes, b->live, b->memory.peak);
+	b->n_samples = 0;
 }
 
 int cmd_bench(const struct tool_args *args)
@@ -62,6 +63,7 @@ int cmd_bench(const struct tool_args *args)
 		return rc;
 	if (rc < 0)
 		return tool_fail(name, am_strerror(rc));
-	print_result(&b, name);
+	if (b.n_samples)
+		bench_print(&b, name);
 	return 0;
 }

@@ -26,9 +26,12 @@ struct bench {
 /* Seconds since `start` as one more sample. */
 void bench_sample(struct bench *b, double start);
 
+/* One line of JSON about the samples so far, which are then forgotten. */
+void bench_print(struct bench *b, const char *name);
+
 struct bench_case {
 	const char *name;
-	int (*run)(struct bench *b); /* 0 or an am_err; 1 having said why */
+	int (*run)(struct bench *b); /* 0 or an am_err; 1 having said why. Samples left are printed. */
 };
 extern const struct bench_case bench_cases[]; /* ends with a NULL name */
 #endif

@@ -3,42 +3,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "automerge/tool/bench.h"
+#include "automerge/tool/bench_work.h"
 #include "automerge/tool/replay.h"
 #include "automerge/tool/tool.h"
 
 #define TEXT_LONG 65536   /* characters of the long text */
 #define HISTORY_LONG 50000 /* changes of the long history */
-#define CELLS 2000
-#define CELL_CHANGES 5000
 #define REPEAT_FILE 9
 #define REPEAT_EDIT 1001
 #define ROUNDS_MAX 64
-
-struct text_doc {
-	am_doc *doc;
-	am_objid text;
-};
 
 static int need_file(struct bench *b)
 {
 	return b->file ? 0 : tool_fail("bench", "this case needs a file");
 }
 
-static int set_actor(am_doc *doc, uint8_t which)
+int bench_set_actor(am_doc *doc, uint8_t which)
 {
 	const uint8_t actor[16] = {which, 0x52, 0x75, 0x6e};
 	return am_set_actor(doc, actor, sizeof actor);
 }
 
-static int one_char(struct text_doc *d, size_t pos)
+int bench_one_char(struct text_doc *d, size_t pos)
 {
 	int rc = am_text_splice(d->doc, d->text, pos, 0, "x", 1);
 	return rc ? rc : am_commit(d->doc, NULL, 0, 0, NULL);
 }
 
 /* A text of n characters, made in one change, or one change each. */
-static int make_text(struct bench *b, size_t n, bool each, struct text_doc *ret)
+int bench_make_text(struct bench *b, size_t n, bool each, struct text_doc *ret)
 {
 	struct text_doc d = {0};
 	char *fill = malloc(n + 1);
@@ -48,7 +41,7 @@ static int make_text(struct bench *b, size_t n, bool each, struct text_doc *ret)
 		fill[i] = (char)('a' + i % 26);
 	int rc = am_new(&b->opts, &d.doc);
 	if (!rc)
-		rc = set_actor(d.doc, 1);
+		rc = bench_set_actor(d.doc, 1);
 	if (!rc)
 		rc = am_map_put_object(d.doc, AM_ROOT, "text", 4, AM_TEXT, &d.text);
 	if (!rc && !each)
@@ -56,7 +49,7 @@ static int make_text(struct bench *b, size_t n, bool each, struct text_doc *ret)
 	if (!rc)
 		rc = am_commit(d.doc, NULL, 0, 0, NULL);
 	for (size_t i = 0; i < n && each && !rc; i++)
-		rc = one_char(&d, i);
+		rc = bench_one_char(&d, i);
 	free(fill);
 	if (rc)
 		am_free(d.doc);
@@ -65,13 +58,13 @@ static int make_text(struct bench *b, size_t n, bool each, struct text_doc *ret)
 	return rc;
 }
 
-static int fork_text(const struct text_doc *from, uint8_t actor, struct text_doc *ret)
+int bench_fork_text(const struct text_doc *from, uint8_t actor, struct text_doc *ret)
 {
 	struct text_doc d = {0};
 	am_value v;
 	int rc = am_fork(from->doc, &d.doc);
 	if (!rc)
-		rc = set_actor(d.doc, actor);
+		rc = bench_set_actor(d.doc, actor);
 	if (!rc)
 		rc = am_map_get(d.doc, NULL, AM_ROOT, "text", 4, &v);
 	if (rc) {
@@ -172,10 +165,10 @@ static int run_save(struct bench *b)
 static int run_local(struct bench *b)
 {
 	struct text_doc d = {0};
-	int rc = make_text(b, TEXT_LONG, false, &d);
+	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	for (size_t i = 0; i < REPEAT_EDIT && !rc; i++) {
 		double start = tool_seconds();
-		rc = one_char(&d, TEXT_LONG / 2 + i);
+		rc = bench_one_char(&d, TEXT_LONG / 2 + i);
 		bench_sample(b, start);
 	}
 	b->live = b->memory.live;
@@ -188,11 +181,11 @@ static int run_remote(struct bench *b)
 {
 	struct text_doc d = {0}, other = {0};
 	am_buf chunk = {0};
-	int rc = make_text(b, TEXT_LONG, false, &d);
+	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	if (!rc)
-		rc = fork_text(&d, 2, &other);
+		rc = bench_fork_text(&d, 2, &other);
 	for (size_t i = 0; i < REPEAT_EDIT && !rc; i++) {
-		rc = one_char(&other, TEXT_LONG / 2 + i);
+		rc = bench_one_char(&other, TEXT_LONG / 2 + i);
 		if (!rc)
 			rc = am_change_bytes(other.doc, am_change_count(other.doc) - 1, &chunk);
 		double start = tool_seconds();
@@ -208,7 +201,7 @@ static int run_remote(struct bench *b)
 }
 
 /* Messages both ways until neither has anything to say. */
-static int converse(am_doc *a, am_sync *sa, am_doc *c, am_sync *sc)
+int bench_converse(am_doc *a, am_sync *sa, am_doc *c, am_sync *sc)
 {
 	am_buf ma = {0}, mc = {0};
 	int rc = 0;
@@ -229,19 +222,19 @@ static int converse(am_doc *a, am_sync *sa, am_doc *c, am_sync *sc)
 }
 
 /* One local change and the whole exchange it causes. */
-static int time_sync_rounds(struct bench *b, struct text_doc *d, am_doc *other, int repeat)
+int bench_sync_rounds(struct bench *b, struct text_doc *d, am_doc *other, int repeat)
 {
 	am_sync *sd = NULL, *so = NULL;
 	int rc = am_sync_new(&b->opts.alloc, &sd);
 	if (!rc)
 		rc = am_sync_new(&b->opts.alloc, &so);
 	if (!rc)
-		rc = converse(d->doc, sd, other, so);
+		rc = bench_converse(d->doc, sd, other, so);
 	for (int i = 0; i < repeat && !rc; i++) {
 		double start = tool_seconds();
-		rc = one_char(d, 0);
+		rc = bench_one_char(d, 0);
 		if (!rc)
-			rc = converse(d->doc, sd, other, so);
+			rc = bench_converse(d->doc, sd, other, so);
 		bench_sample(b, start);
 	}
 	am_sync_free(sd);
@@ -252,12 +245,12 @@ static int time_sync_rounds(struct bench *b, struct text_doc *d, am_doc *other, 
 static int run_sync(struct bench *b)
 {
 	struct text_doc d = {0}, other = {0};
-	int rc = make_text(b, HISTORY_LONG, true, &d);
+	int rc = bench_make_text(b, HISTORY_LONG, true, &d);
 	b->live = b->memory.live;
 	if (!rc)
-		rc = fork_text(&d, 2, &other);
+		rc = bench_fork_text(&d, 2, &other);
 	if (!rc)
-		rc = time_sync_rounds(b, &d, other.doc, 201);
+		rc = bench_sync_rounds(b, &d, other.doc, 201);
 	am_free(d.doc);
 	am_free(other.doc);
 	return rc;
@@ -266,9 +259,9 @@ static int run_sync(struct bench *b)
 static int run_handshake(struct bench *b)
 {
 	struct text_doc d = {0}, other = {0};
-	int rc = make_text(b, HISTORY_LONG, true, &d);
+	int rc = bench_make_text(b, HISTORY_LONG, true, &d);
 	if (!rc)
-		rc = fork_text(&d, 2, &other);
+		rc = bench_fork_text(&d, 2, &other);
 	for (int i = 0; i < 11 && !rc; i++) {
 		am_sync *sd = NULL, *so = NULL;
 		rc = am_sync_new(&b->opts.alloc, &sd);
@@ -276,7 +269,7 @@ static int run_handshake(struct bench *b)
 			rc = am_sync_new(&b->opts.alloc, &so);
 		double start = tool_seconds();
 		if (!rc)
-			rc = converse(d.doc, sd, other.doc, so);
+			rc = bench_converse(d.doc, sd, other.doc, so);
 		bench_sample(b, start);
 		am_sync_free(sd);
 		am_sync_free(so);
@@ -286,75 +279,52 @@ static int run_handshake(struct bench *b)
 	return rc;
 }
 
-/* A notebook: CELLS maps with a source text each, then edits spread over them. */
-static int make_cells(struct bench *b, am_doc **ret, am_objid *texts)
+/* Everything to a peer that has nothing. */
+static int run_first_sync(struct bench *b)
 {
-	am_doc *doc;
-	am_objid cells, cell;
-	int rc = am_new(&b->opts, &doc);
-	if (rc)
-		return rc;
-	rc = set_actor(doc, 1);
-	if (!rc)
-		rc = am_map_put_object(doc, AM_ROOT, "cells", 5, AM_LIST, &cells);
-	for (size_t i = 0; i < CELLS && !rc; i++) {
-		am_value kind = am_str("code", 4);
-		rc = am_list_insert_object(doc, cells, i, AM_MAP, &cell);
-		if (!rc)
-			rc = am_map_put(doc, cell, "cell_type", 9, &kind);
-		if (!rc)
-			rc = am_map_put_object(doc, cell, "source", 6, AM_TEXT, &texts[i]);
-		if (!rc)
-			rc = am_text_splice(doc, texts[i], 0, 0, "print('hello')", 14);
-	}
-	if (!rc)
-		rc = am_commit(doc, NULL, 0, 0, NULL);
-	for (size_t i = 0; i < CELL_CHANGES && !rc; i++) {
-		struct text_doc d = {doc, texts[i * 7919 % CELLS]};
-		rc = one_char(&d, 0);
-	}
-	if (rc)
-		am_free(doc);
-	else
-		*ret = doc;
-	return rc;
-}
-
-static int run_sync_cells(struct bench *b)
-{
-	am_objid *texts = calloc(CELLS, sizeof *texts);
 	struct text_doc d = {0};
-	am_doc *other = NULL;
-	int rc = texts ? make_cells(b, &d.doc, texts) : AM_E_NOMEM;
-	b->live = b->memory.live;
-	if (!rc)
-		rc = am_fork(d.doc, &other);
-	if (!rc) {
-		d.text = texts[CELLS / 2];
-		rc = time_sync_rounds(b, &d, other, 201);
+	int rc = bench_make_text(b, HISTORY_LONG, true, &d);
+	for (int i = 0; i < 5 && !rc; i++) {
+		am_doc *other = NULL;
+		am_sync *sd = NULL, *so = NULL;
+		rc = am_new(&b->opts, &other);
+		if (!rc)
+			rc = am_sync_new(&b->opts.alloc, &sd);
+		if (!rc)
+			rc = am_sync_new(&b->opts.alloc, &so);
+		double start = tool_seconds();
+		if (!rc)
+			rc = bench_converse(d.doc, sd, other, so);
+		bench_sample(b, start);
+		if (!rc && am_change_count(other) != am_change_count(d.doc))
+			rc = tool_fail("bench", "the peers differ");
+		am_sync_free(sd);
+		am_sync_free(so);
+		am_free(other);
 	}
 	am_free(d.doc);
-	am_free(other);
-	free(texts);
 	return rc;
 }
 
-static int run_cells_save(struct bench *b)
+/* What one more change adds to a file. */
+static int run_save_incremental(struct bench *b)
 {
-	am_objid *texts = calloc(CELLS, sizeof *texts);
-	am_doc *doc = NULL;
-	int rc = texts ? make_cells(b, &doc, texts) : AM_E_NOMEM;
-	for (int i = 0; i < REPEAT_FILE && !rc; i++) {
-		am_buf out = {0};
+	struct text_doc d = {0};
+	am_buf out = {0};
+	int rc = bench_make_text(b, HISTORY_LONG, true, &d);
+	if (!rc)
+		rc = am_save(d.doc, 0, &out);
+	for (int i = 0; i < 201 && !rc; i++) {
+		rc = bench_one_char(&d, 0);
 		double start = tool_seconds();
-		rc = am_save(doc, 0, &out);
+		if (!rc)
+			rc = am_save_incremental(d.doc, &out);
 		bench_sample(b, start);
 		b->bytes = out.n;
-		am_buf_free(&out);
 	}
 	b->live = b->memory.live;
-	am_free(doc);
-	free(texts);
+	am_buf_free(&out);
+	am_free(d.doc);
 	return rc;
 }
 
@@ -370,11 +340,11 @@ static int run_diff(struct bench *b)
 {
 	struct text_doc d = {0};
 	size_t patches = 0;
-	int rc = make_text(b, TEXT_LONG, false, &d);
+	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	for (size_t i = 0; i < 101 && !rc; i++) {
 		size_t n;
 		am_hash before = am_heads(d.doc, &n)[0];
-		rc = one_char(&d, TEXT_LONG / 2);
+		rc = bench_one_char(&d, TEXT_LONG / 2);
 		am_hash after = am_heads(d.doc, &n)[0];
 		double start = tool_seconds();
 		if (!rc)
@@ -389,7 +359,7 @@ static int run_text(struct bench *b)
 {
 	struct text_doc d = {0};
 	am_buf out = {0};
-	int rc = make_text(b, TEXT_LONG, false, &d);
+	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	for (size_t i = 0; i < 101 && !rc; i++) {
 		double start = tool_seconds();
 		rc = am_text(d.doc, NULL, d.text, &out);
@@ -405,13 +375,18 @@ const struct bench_case bench_cases[] = {
 	{"trace-per-edit", run_trace_per_edit},
 	{"load", run_load},
 	{"save", run_save},
+	{"save-incremental", run_save_incremental},
 	{"local", run_local},
 	{"remote", run_remote},
 	{"sync", run_sync},
 	{"handshake", run_handshake},
-	{"sync-cells", run_sync_cells},
-	{"cells-save", run_cells_save},
+	{"first-sync", run_first_sync},
+	{"sync-cells", bench_sync_cells},
+	{"sync-many-cells", bench_sync_many_cells},
+	{"cells-save", bench_cells_save},
+	{"notebooks", bench_notebooks},
 	{"diff", run_diff},
 	{"text", run_text},
+	{"curve", bench_curve},
 	{NULL, NULL},
 };
