@@ -44,10 +44,11 @@ int am_author_copy(am_doc *to, const am_doc *from)
 /* The author an actor's changes name: the last footer counts, as in the crate. */
 static bool author_of(const am_doc *doc, uint32_t actor, struct am_bytes *ret)
 {
-	const struct am_seqs *s = actor < doc->graph.actor.n ? &doc->graph.actor.p[actor] : NULL;
+	const struct am_graph *g = &doc->graph;
+	bool any = actor < g->actor.n && g->actor.p[actor].has_author;
 
-	for (size_t i = s && s->has_author ? s->n : 0; i; i--) {
-		struct am_bytes extra = am_graph_extra(&doc->graph, s->p[i - 1]);
+	for (uint32_t seq = any ? am_graph_seq_count(g, actor) : 0; seq; seq--) {
+		struct am_bytes extra = am_graph_extra(g, am_graph_by_seq(g, actor, seq));
 
 		if (am_change_author(extra.p, extra.n, ret))
 			return true;

@@ -718,10 +718,11 @@ static int collect_row(am_doc *doc, am_change *out, uint32_t s, uint32_t k, uint
 	return collect_preds(doc, out, x->id, x->pred, 0, x->flags & AM_SPAN_PREDS, op);
 }
 
-static int collect_del(am_doc *doc, am_change *out, am_id id, uint32_t s, uint32_t k, am_op *op)
+static int collect_del(am_doc *doc, am_change *out, am_id id, uint32_t s, uint32_t k, uint32_t left, am_op *op)
 {
 	struct am_ops *ops = doc->ops;
 	const struct am_span *x = &ops->span.p[s];
+	uint32_t most = x->step < 0 ? k + 1 : x->n - k;
 
 	span_to_op(ops, x, k, op);
 	if (!op->key_is_str && op->insert)
@@ -734,17 +735,15 @@ static int collect_del(am_doc *doc, am_change *out, am_id id, uint32_t s, uint32
 	op->val = NULL;
 	op->mark = NULL;
 	op->mark_n = 0;
-	return collect_preds(doc, out, id, s, k, x->flags & AM_SPAN_DELS, op);
+	if (x->n == 1 || most == 1 || left == 1)
+		return collect_preds(doc, out, id, s, k, x->flags & AM_SPAN_DELS, op);
+	op->run = most < left ? most : left;
+	op->step = x->step;
+	return AM_OK;
 }
 
-/* Where a walk through one actor's operations is. */
-struct walk {
-	uint32_t no_row; /* no row has a counter below this one ... */
-	uint32_t del;    /* span of the last delete, AM_NONE */
-};
-
 /* Target of delete id: most often the next element of the same run. */
-static uint32_t walk_del(const struct am_ops *ops, struct walk *w, am_id id, uint32_t *ret_k)
+static uint32_t walk_del(const struct am_ops *ops, struct am_walk *w, am_id id, uint32_t *ret_k)
 {
 	if (w->del != AM_NONE && ops->span.p[w->del].n > 1) {
 		const struct am_span *x = &ops->span.p[w->del];
@@ -757,14 +756,23 @@ static uint32_t walk_del(const struct am_ops *ops, struct walk *w, am_id id, uin
 	return w->del = am_ops_find_del(ops, id, ret_k);
 }
 
+static uint32_t walk_row(const struct am_ops *ops, struct am_walk *w, am_id id, uint32_t *ret_k)
+{
+	if (w->row != AM_NONE && id.ctr - ops->span.p[w->row].id.ctr < ops->span.p[w->row].n) {
+		*ret_k = id.ctr - ops->span.p[w->row].id.ctr;
+		return w->row;
+	}
+	return w->row = am_ops_find(ops, id, ret_k);
+}
+
 /* The record that begins with operation `id`. */
-static int collect_one(am_doc *doc, am_change *out, struct walk *w, am_id id, uint32_t left, am_op *op)
+static int collect_one(am_doc *doc, am_change *out, struct am_walk *w, am_id id, uint32_t left, am_op *op)
 {
 	struct am_ops *ops = doc->ops;
 	uint32_t k, s = AM_NONE, ctr;
 
 	if (id.ctr >= w->no_row)
-		s = am_ops_find(ops, id, &k);
+		s = walk_row(ops, w, id, &k);
 	if (s != AM_NONE)
 		return collect_row(doc, out, s, k, left, op);
 	if (id.ctr >= w->no_row && id.actor < ops->actor.n) {
@@ -773,13 +781,21 @@ static int collect_one(am_doc *doc, am_change *out, struct walk *w, am_id id, ui
 			w->no_row = ctr;
 	}
 	s = walk_del(ops, w, id, &k);
-	return s == AM_NONE ? AM_E_NOT_FOUND : collect_del(doc, out, id, s, k, op);
+	return s == AM_NONE ? AM_E_NOT_FOUND : collect_del(doc, out, id, s, k, w->plain ? 1 : left, op);
 }
 
-int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out)
+uint32_t am_ops_next_from(const am_doc *doc, struct am_walk *w, uint32_t actor, uint32_t from)
+{
+	uint32_t k;
+
+	if (actor < doc->ops->actor.n && walk_row(doc->ops, w, (am_id){from, actor}, &k) != AM_NONE)
+		return from;
+	return am_ops_first_from(doc, actor, from);
+}
+
+int am_ops_collect_on(am_doc *doc, struct am_walk *w, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out)
 {
 	AM_VEC(am_op) v = {.cap = n};
-	struct walk w = {0, AM_NONE};
 	bool few = n <= 32; /* more may be a few runs: grow as needed */
 	int rc = AM_OK;
 
@@ -793,7 +809,7 @@ int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, a
 	for (uint32_t i = 0; i < n && rc == AM_OK; i += v.p[v.n++].run) {
 		rc = few ? AM_OK : am_vec_reserve(&doc->a, &v, 1);
 		if (rc == AM_OK)
-			rc = collect_one(doc, out, &w, (am_id){start_op + i, actor}, n - i, &v.p[v.n]);
+			rc = collect_one(doc, out, w, (am_id){start_op + i, actor}, n - i, &v.p[v.n]);
 		if (rc)
 			break;
 	}
@@ -806,4 +822,12 @@ int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, a
 	out->n_ops = v.n;
 	out->ops_mem = few ? NULL : v.p;
 	return AM_OK;
+}
+
+int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out)
+{
+	struct am_walk w = AM_WALK_START;
+
+	w.plain = true;
+	return am_ops_collect_on(doc, &w, actor, start_op, n, out);
 }

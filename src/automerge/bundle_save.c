@@ -279,22 +279,22 @@ static int put_deps(struct writer *w, size_t i)
 
 		while (lo < hi) {
 			mid = (lo + hi) / 2;
-			if (w->rows[mid] < d.p[k])
+			if (w->rows[mid] < am_dep(&d, k))
 				lo = mid + 1;
 			else
 				hi = mid;
 		}
-		if (lo < i && w->rows[lo] == d.p[k]) {
+		if (lo < i && w->rows[lo] == am_dep(&d, k)) {
 			am_delta_put(&w->deps, lo);
 			continue;
 		}
-		if (!w->outside[d.p[k]]) {
+		if (!w->outside[am_dep(&d, k)]) {
 			if (am_vec_reserve(&w->doc->a, &w->outside_rows, 1))
 				return AM_E_NOMEM;
-			w->outside_rows.p[w->outside_rows.n++] = d.p[k];
-			w->outside[d.p[k]] = (uint32_t)w->outside_rows.n;
+			w->outside_rows.p[w->outside_rows.n++] = am_dep(&d, k);
+			w->outside[am_dep(&d, k)] = (uint32_t)w->outside_rows.n;
 		}
-		am_delta_put(&w->deps, w->n + w->outside[d.p[k]] - 1);
+		am_delta_put(&w->deps, w->n + w->outside[am_dep(&d, k)] - 1);
 	}
 	return AM_OK;
 }
@@ -303,7 +303,7 @@ static int put_changes(struct writer *w)
 {
 	int rc = AM_OK;
 
-	w->outside = am_mem_zalloc(&w->doc->a, w->doc->graph.row.n * sizeof *w->outside);
+	w->outside = am_mem_zalloc(&w->doc->a, w->doc->graph.hash.n * sizeof *w->outside);
 	if (!w->outside)
 		return AM_E_NOMEM;
 	for (size_t i = 0; i < w->n && rc == AM_OK; i++) {

@@ -272,10 +272,15 @@ static void put_header(struct am_out *o, const am_change *c, const uint8_t *auth
 
 static int put_ops(struct am_scratch *s, const am_change *c, const uint32_t *map)
 {
-	struct am_op_enc *enc = columns(s);
+	struct am_op_enc *enc;
 	struct am_columns cols;
 	int rc;
 
+	if (am_ops_put_small(&s->body, c->ops, c->n_ops, map)) {
+		am_out_put(&s->body, c->extra, c->extra_n);
+		return s->body.err;
+	}
+	enc = columns(s);
 	if (!enc)
 		return AM_E_NOMEM;
 	am_op_enc_reset(enc, AM_FORM_CHANGE);

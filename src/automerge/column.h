@@ -68,6 +68,13 @@ static inline void am_delta_run(struct am_delta_enc *e, uint64_t first, uint64_t
 	e->acc = first + n - 1;
 }
 
+/* n more values, each differing by `step` from the one before. */
+static inline void am_delta_steps(struct am_delta_enc *e, int step, uint64_t n)
+{
+	am_rle_put(&e->r, (uint64_t)(int64_t)step, n);
+	e->acc += (uint64_t)(int64_t)step * n;
+}
+
 struct am_bool_enc {
 	struct am_out out;
 	uint64_t run;

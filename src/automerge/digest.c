@@ -3,12 +3,16 @@
 #include <libdeflate.h>
 
 #define MAX_RATIO 2000
-#define LEVEL 6
+/* What is large is compressed fast: a fifth of the time for a twentieth of the size. */
+#define LEVEL_SMALL 4
+#define LEVEL_LARGE 1
+#define LARGE_BYTES 65536
 
 void am_deflater_fini(struct am_deflater *d)
 {
-	if (d->compressor)
-		libdeflate_free_compressor(d->compressor);
+	for (int i = 0; i < 2; i++)
+		if (d->compressor[i])
+			libdeflate_free_compressor(d->compressor[i]);
 	if (d->decompressor)
 		libdeflate_free_decompressor(d->decompressor);
 	*d = (struct am_deflater){0};
@@ -44,18 +48,19 @@ int am_inflate(struct am_deflater *d, const uint8_t *p, size_t n, size_t max, st
 
 int am_deflate(struct am_deflater *d, const uint8_t *p, size_t n, struct am_out *out)
 {
+	void **c = &d->compressor[n >= LARGE_BYTES];
 	size_t bound, got;
 	uint8_t *to;
 
-	if (!d->compressor)
-		d->compressor = libdeflate_alloc_compressor(LEVEL);
-	if (!d->compressor)
+	if (!*c)
+		*c = libdeflate_alloc_compressor(n >= LARGE_BYTES ? LEVEL_LARGE : LEVEL_SMALL);
+	if (!*c)
 		return AM_E_NOMEM;
-	bound = libdeflate_deflate_compress_bound(d->compressor, n);
+	bound = libdeflate_deflate_compress_bound(*c, n);
 	to = am_out_need(out, bound);
 	if (!to)
 		return out->err;
-	got = libdeflate_deflate_compress(d->compressor, p, n, to, bound);
+	got = libdeflate_deflate_compress(*c, p, n, to, bound);
 	out->n += got;
 	return got ? AM_OK : AM_E_FORMAT;
 }

@@ -3,9 +3,9 @@
 #define AUTOMERGE_DIGEST_H
 #include "automerge/mem.h"
 
-/* One compressor or decompressor, made on first use. */
+/* Compressors (of small and of large input) and a decompressor, made on first use. */
 struct am_deflater {
-	void *compressor, *decompressor;
+	void *compressor[2], *decompressor;
 };
 void am_deflater_fini(struct am_deflater *d);
 /* Replaces out's content. AM_E_LIMIT above `max` bytes or a ratio of 2,000. */

@@ -89,7 +89,7 @@ void am_free(am_doc *doc)
 
 bool am_doc_is_empty(const am_doc *doc)
 {
-	return doc->graph.row.n == 0 && doc->queue.n == 0;
+	return doc->graph.hash.n == 0 && doc->queue.n == 0;
 }
 
 /* ---- actors ---- */
@@ -169,7 +169,7 @@ const am_hash *am_heads(am_doc *doc, size_t *ret_n)
 size_t am_change_count(am_doc *doc)
 {
 	(void)am_tx_flush(doc);
-	return doc->graph.row.n;
+	return doc->graph.hash.n;
 }
 
 size_t am_op_count(am_doc *doc)
@@ -252,7 +252,7 @@ static int list_deps(am_doc *doc, uint32_t row, const am_hash **ret)
 	o->n = 0;
 	o->err = 0;
 	for (size_t i = 0; i < d.n; i++)
-		am_out_put(o, &doc->graph.hash.p[d.p[i]], sizeof(am_hash));
+		am_out_put(o, &doc->graph.hash.p[am_dep(&d, i)], sizeof(am_hash));
 	*ret = d.n ? (const am_hash *)o->p : NULL;
 	return o->err;
 }
@@ -261,23 +261,23 @@ int am_change_at(am_doc *doc, size_t i, am_change_info *ret)
 {
 	const struct am_graph *g = &doc->graph;
 	const am_hash *deps;
-	const struct am_row *r;
+	struct am_row r;
 	struct am_bytes message, extra, author;
 	int rc = history(doc);
 
 	if (rc)
 		return rc;
-	if (i >= g->row.n)
+	if (i >= g->hash.n)
 		return AM_E_NOT_FOUND;
 	rc = list_deps(doc, (uint32_t)i, &deps);
 	if (rc)
 		return rc;
-	r = &g->row.p[i];
+	r = am_graph_row(g, (uint32_t)i);
 	message = am_graph_message(g, (uint32_t)i);
 	extra = am_graph_extra(g, (uint32_t)i);
 	*ret = (am_change_info){
-		.hash = g->hash.p[i], .actor = doc->actors.v.p[r->actor].p, .actor_n = doc->actors.v.p[r->actor].n,
-		.actor_index = r->actor, .seq = r->seq, .start_op = r->start_op, .n_ops = r->op_count,
+		.hash = g->hash.p[i], .actor = doc->actors.v.p[r.actor].p, .actor_n = doc->actors.v.p[r.actor].n,
+		.actor_index = r.actor, .seq = r.seq, .start_op = r.start_op, .n_ops = r.op_count,
 		.time = am_graph_time(g, (uint32_t)i), .message = (const char *)message.p, .message_n = message.n,
 		.deps = deps, .n_deps = am_graph_deps(g, (uint32_t)i).n, .extra = extra.p, .extra_n = extra.n};
 	if (am_change_author(extra.p, extra.n, &author)) {
@@ -308,7 +308,7 @@ int am_change_bytes(am_doc *doc, size_t i, am_buf *out)
 
 	if (rc)
 		return rc;
-	if (i >= doc->graph.row.n)
+	if (i >= doc->graph.hash.n)
 		return AM_E_NOT_FOUND;
 	rc = am_graph_chunk(doc, (uint32_t)i, &chunk);
 	return rc ? rc : am_buf_set(out, &doc->a, chunk.p, chunk.n);
@@ -348,7 +348,7 @@ int am_commit_local(am_doc *doc, am_change *c, am_hash *ret_hash)
 	struct am_bytes chunk;
 	int rc;
 
-	c->seq = c->actor < g->actor.n ? g->actor.p[c->actor].n + 1 : 1;
+	c->seq = (uint64_t)am_graph_seq_count(g, c->actor) + 1;
 	am_author_stamp(doc, c);
 	if ((rc = local_deps(doc, c)) || (rc = am_change_build(doc->scratch, &doc->actors, c, &chunk)) ||
 	    (rc = am_graph_reserve(doc, c))) {
@@ -386,9 +386,11 @@ static int copy_graph(const am_allocator *a, struct am_graph *to, const struct a
 {
 	size_t slots, slots_cap;
 
-	if (COPY_VEC(a, &to->hash, &from->hash) || COPY_VEC(a, &to->row, &from->row) ||
+	if (COPY_VEC(a, &to->hash, &from->hash) || COPY_VEC(a, &to->run, &from->run) ||
+	    COPY_VEC(a, &to->block, &from->block) || COPY_VEC(a, &to->time, &from->time) ||
 	    COPY_VEC(a, &to->more, &from->more) || COPY_VEC(a, &to->deps, &from->deps) ||
-	    COPY_VEC(a, &to->bytes, &from->bytes) || COPY_VEC(a, &to->heads, &from->heads) ||
+	    COPY_VEC(a, &to->bytes, &from->bytes) ||
+	    COPY_VEC(a, &to->texts, &from->texts) || COPY_VEC(a, &to->text_slot, &from->text_slot) || COPY_VEC(a, &to->heads, &from->heads) ||
 	    COPY_VEC(a, &to->head_rows, &from->head_rows) || COPY_VEC(a, &to->flag, &from->flag) ||
 	    copy_array(a, (void **)&to->slot, &slots, &slots_cap, from->slot, from->n_slots, sizeof *to->slot) ||
 	    am_vec_reserve(a, &to->actor, from->actor.n))
@@ -399,7 +401,7 @@ static int copy_graph(const am_allocator *a, struct am_graph *to, const struct a
 		const struct am_seqs *s = &from->actor.p[to->actor.n];
 		struct am_seqs *d = &to->actor.p[to->actor.n];
 
-		*d = (struct am_seqs){.has_author = s->has_author};
+		*d = (struct am_seqs){.count = s->count, .has_author = s->has_author};
 		if (COPY_VEC(a, d, s))
 			return AM_E_NOMEM;
 	}
@@ -518,11 +520,11 @@ static int merge_visit(const am_doc *dst, am_doc *src, uint32_t row, am_rows *ro
 {
 	struct am_graph *g = &src->graph;
 
-	if (g->flag.p[row] || am_graph_find(&dst->graph, &g->hash.p[row]) != AM_NONE)
+	if (am_graph_flag(g, row) || am_graph_find(&dst->graph, &g->hash.p[row]) != AM_NONE)
 		return AM_OK;
 	if (am_vec_reserve(&src->a, rows, 1))
 		return AM_E_NOMEM;
-	g->flag.p[row] = 1;
+	am_graph_set_flag(g, row, 1);
 	rows->p[rows->n++] = row;
 	return AM_OK;
 }
@@ -541,10 +543,10 @@ int am_merge(am_doc *dst, am_doc *src)
 		struct am_row_deps d = am_graph_deps(g, rows.p[i]);
 
 		for (size_t k = 0; k < d.n && rc == AM_OK; k++)
-			rc = merge_visit(dst, src, d.p[k], &rows);
+			rc = merge_visit(dst, src, am_dep(&d, k), &rows);
 	}
 	for (size_t i = 0; i < rows.n; i++)
-		g->flag.p[rows.p[i]] = 0;
+		am_graph_set_flag(g, rows.p[i], 0);
 	if (rows.n)
 		qsort(rows.p, rows.n, sizeof *rows.p, cmp_rows);
 	if (rc == AM_OK && rows.n)

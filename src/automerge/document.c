@@ -110,13 +110,6 @@ static int read_columns(struct am_docfile *f, struct am_scratch *s, const struct
 
 /* ---- change rows ---- */
 
-struct change_dec {
-	struct am_rle_dec actor, message, deps_count, extra_meta;
-	struct am_delta_dec seq, max_op, time, deps;
-	struct am_in extra;
-	uint64_t rows, n_deps;
-};
-
 static void init_rle(struct am_rle_dec *d, const struct am_columns *cols, uint32_t spec, enum am_rle_kind kind,
 		     bool strict)
 {
@@ -125,14 +118,14 @@ static void init_rle(struct am_rle_dec *d, const struct am_columns *cols, uint32
 	am_rle_dec_init(d, b.p, b.n, kind, strict);
 }
 
-static int change_dec_init(struct change_dec *d, const struct am_columns *cols, uint64_t max, bool strict)
+int am_change_dec_init(struct am_change_dec *d, const struct am_columns *cols, uint64_t max, bool strict)
 {
 	struct am_bytes actor = am_columns_get(cols, CH_ACTOR), extra = am_columns_get(cols, CH_EXTRA);
 	struct am_bytes count = am_columns_get(cols, CH_DEPS_COUNT);
 	uint64_t unused;
 	int rc;
 
-	*d = (struct change_dec){.extra = am_in_of(extra.p, extra.n)};
+	*d = (struct am_change_dec){.extra = am_in_of(extra.p, extra.n)};
 	if ((rc = am_rle_count(actor.p, actor.n, AM_RLE_UINT, max, &d->rows, &unused)) ||
 	    (rc = am_rle_count(count.p, count.n, AM_RLE_UINT, max, &unused, &d->n_deps)))
 		return rc;
@@ -147,14 +140,14 @@ static int change_dec_init(struct change_dec *d, const struct am_columns *cols, 
 	return AM_OK;
 }
 
-static bool change_dec_done(const struct change_dec *d)
+bool am_change_dec_done(const struct am_change_dec *d)
 {
 	return am_rle_done(&d->actor) && am_rle_done(&d->seq.r) && am_rle_done(&d->max_op.r) &&
 	       am_rle_done(&d->time.r) && am_rle_done(&d->message) && am_rle_done(&d->deps_count) &&
 	       am_rle_done(&d->deps.r) && am_rle_done(&d->extra_meta) && d->extra.p == d->extra.end;
 }
 
-static int next_numbers(struct am_docfile *f, struct change_dec *d, struct am_doc_change *c)
+static int next_numbers(struct am_docfile *f, struct am_change_dec *d, struct am_doc_change *c)
 {
 	bool null_a, null_s, null_m, null_t;
 	uint64_t seq, max_op, time;
@@ -174,7 +167,7 @@ static int next_numbers(struct am_docfile *f, struct change_dec *d, struct am_do
 	return AM_OK;
 }
 
-static int next_texts(struct change_dec *d, struct am_doc_change *c)
+static int next_texts(struct am_change_dec *d, struct am_doc_change *c)
 {
 	bool null;
 	int rc = am_rle_next(&d->message, &null);
@@ -194,16 +187,16 @@ static int next_texts(struct change_dec *d, struct am_doc_change *c)
 	return am_in_bytes(&d->extra, c->extra.n, &c->extra.p);
 }
 
-static int next_deps(struct am_docfile *f, struct change_dec *d, struct am_doc_change *c)
+/* Dependencies of row `row`, appended to f->deps. */
+static int next_deps(struct am_docfile *f, struct am_change_dec *d, uint32_t row, struct am_doc_change *c)
 {
-	uint32_t most = 0;
 	uint64_t dep;
 	bool null;
 	int rc = am_rle_next(&d->deps_count, &null);
 
 	if (rc)
 		return rc;
-	if (null || d->deps_count.v > f->changes.n + AM_DEPS_SPARE)
+	if (null || d->deps_count.v > (uint64_t)row + AM_DEPS_SPARE)
 		return AM_E_FORMAT;
 	c->deps = (uint32_t)f->deps.n;
 	c->n_deps = (uint32_t)d->deps_count.v;
@@ -213,21 +206,40 @@ static int next_deps(struct am_docfile *f, struct change_dec *d, struct am_doc_c
 		rc = am_delta_next(&d->deps, &null, &dep);
 		if (rc)
 			return rc;
-		if (null || dep >= f->changes.n)
+		if (null || dep >= row)
 			return AM_E_FORMAT;
-		if (f->changes.p[dep].max_op > most)
-			most = f->changes.p[dep].max_op;
 		f->deps.p[f->deps.n++] = (uint32_t)dep;
 	}
-	return c->max_op < most ? AM_E_FORMAT : AM_OK;
+	return AM_OK;
+}
+
+int am_change_dec_next(struct am_docfile *f, struct am_change_dec *d, uint32_t row, struct am_doc_change *c)
+{
+	int rc;
+
+	if ((rc = next_numbers(f, d, c)) || (rc = next_texts(d, c)))
+		return rc;
+	return next_deps(f, d, row, c);
+}
+
+static uint32_t deps_max_op(const struct am_docfile *f, const struct am_doc_change *c)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < c->n_deps; i++) {
+		uint32_t max_op = f->changes.p[f->deps.p[c->deps + i]].max_op;
+
+		most = max_op > most ? max_op : most;
+	}
+	return most;
 }
 
 static int decode_changes(struct am_docfile *f, const struct am_limits *lim, bool strict)
 {
-	struct change_dec d;
+	struct am_change_dec d;
 	struct am_doc_change c = {0};
 	uint32_t *last;
-	int rc = change_dec_init(&d, &f->change_cols, lim->max_ops, strict);
+	int rc = am_change_dec_init(&d, &f->change_cols, lim->max_ops, strict);
 
 	if (rc)
 		return rc;
@@ -237,8 +249,10 @@ static int decode_changes(struct am_docfile *f, const struct am_limits *lim, boo
 		return AM_E_NOMEM;
 	memset(last, 0, f->n_actors * sizeof *last);
 	for (uint64_t i = 0; i < d.rows; i++) {
-		if ((rc = next_numbers(f, &d, &c)) || (rc = next_texts(&d, &c)) || (rc = next_deps(f, &d, &c)))
+		if ((rc = am_change_dec_next(f, &d, (uint32_t)i, &c)))
 			return rc;
+		if (c.max_op < deps_max_op(f, &c))
+			return AM_E_FORMAT;
 		if (last[c.actor]) {
 			const struct am_doc_change *b = &f->changes.p[last[c.actor] - 1];
 
@@ -254,7 +268,7 @@ static int decode_changes(struct am_docfile *f, const struct am_limits *lim, boo
 		f->changes.p[f->changes.n++] = c;
 		last[c.actor] = (uint32_t)f->changes.n;
 	}
-	return change_dec_done(&d) ? AM_OK : AM_E_FORMAT;
+	return am_change_dec_done(&d) ? AM_OK : AM_E_FORMAT;
 }
 
 /* ---- operation rows ---- */
@@ -311,8 +325,6 @@ static int localize(struct am_docfile *f, struct am_actors *t)
 		if (rc)
 			return rc;
 	}
-	for (size_t i = 0; i < f->changes.n; i++)
-		f->changes.p[i].actor = f->local[f->changes.p[i].actor];
 	for (size_t i = 0; i < f->rows.n; i++) {
 		am_op *op = &f->rows.p[i];
 
@@ -330,15 +342,34 @@ static int localize(struct am_docfile *f, struct am_actors *t)
 	return AM_OK;
 }
 
-int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
-		      bool strict)
+int am_docfile_decode_rows(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
+			   bool strict)
 {
 	int rc;
 
-	if ((rc = read_columns(f, s, lim)) || (rc = decode_changes(f, lim, strict)) ||
-	    (rc = decode_rows(f, lim, strict)) || (rc = localize(f, t)) || (rc = am_docfile_order(f, t)))
+	if ((rc = read_columns(f, s, lim)) || (rc = decode_rows(f, lim, strict)) || (rc = localize(f, t)) ||
+	    (rc = am_docfile_order(f, t)))
 		return rc;
 	return strict && (f->mark_ends_early || !f->ordered) ? AM_E_FORMAT : AM_OK;
+}
+
+void am_docfile_drop_rows(struct am_docfile *f)
+{
+	am_vec_free(f->a, &f->rows);
+	am_mem_free(f->a, f->succs);
+	f->succs = NULL;
+}
+
+int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
+		      bool strict)
+{
+	int rc = am_docfile_decode_rows(f, s, t, lim, strict);
+
+	if (rc || (rc = decode_changes(f, lim, strict)))
+		return rc;
+	for (size_t i = 0; i < f->changes.n; i++)
+		f->changes.p[i].actor = f->local[f->changes.p[i].actor];
+	return AM_OK;
 }
 
 /* ---- rows to changes ---- */
@@ -587,120 +618,4 @@ int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashe
 	c->ops = x->n_ops ? f->changed.p + x->ops : NULL;
 	c->n_ops = x->n_ops;
 	return AM_OK;
-}
-
-/* ---- loading ---- */
-
-/* Hashes every change again; the rows become the graph. */
-static int load_changes(am_doc *doc, struct am_docfile *f)
-{
-	struct am_bytes unused;
-	am_change c;
-	int rc = AM_OK;
-
-	am_change_init(&c, &doc->a);
-	for (size_t i = 0; i < f->changes.n && rc == AM_OK; i++) {
-		if (f->changes.p[i].n_deps > 8) { /* keep the arena small */
-			am_arena_fini(&c.arena);
-		} else {
-			c.arena.used = 0;
-		}
-		if ((rc = am_docfile_change(f, i, doc->graph.hash.p, &c)) ||
-		    (rc = am_change_build(doc->scratch, &doc->actors, &c, &unused)) ||
-		    (rc = am_graph_reserve(doc, &c)))
-			break;
-		if (am_graph_find(&doc->graph, &c.hash) != AM_NONE)
-			rc = AM_E_FORMAT;
-		else
-			am_graph_add(doc, &c);
-	}
-	am_change_fini(&c);
-	return rc;
-}
-
-static bool heads_equal(const am_doc *doc, const struct am_docfile *f)
-{
-	if (doc->graph.heads.n != f->n_heads)
-		return false;
-	for (size_t i = 0; i < f->n_heads; i++)
-		if (!am_hash_in(doc->graph.heads.p, f->n_heads, &f->heads[i]))
-			return false;
-	return true;
-}
-
-static int load_rows(am_doc *doc, const struct am_docfile *f)
-{
-	int rc = am_ops_load_begin(doc);
-
-	for (size_t i = 0; i < f->rows.n && rc == AM_OK; i++)
-		rc = am_ops_load_row(doc, &f->rows.p[i]);
-	return rc ? rc : am_ops_load_end(doc);
-}
-
-static int load_verified(am_doc *doc, struct am_docfile *f)
-{
-	int rc;
-
-	if ((rc = am_docfile_changes(f)) || (rc = load_changes(doc, f)))
-		return rc;
-	if (!heads_equal(doc, f))
-		return AM_E_HEADS;
-	return load_rows(doc, f);
-}
-
-/* The change rows without hashes; first operations are looked up in the
- * operation set, which is loaded already. */
-static int trust_changes(am_doc *doc, const struct am_docfile *f)
-{
-	uint32_t first, past;
-	am_change c;
-	int rc = AM_OK;
-
-	am_change_init(&c, &doc->a);
-	for (size_t i = 0; i < f->changes.n && rc == AM_OK; i++) {
-		const struct am_doc_change *x = &f->changes.p[i];
-		uint32_t before = am_graph_by_seq(&doc->graph, x->actor, x->seq - 1);
-
-		past = before == AM_NONE ? 0 : am_row_max_op(&doc->graph.row.p[before]);
-		first = am_ops_first_from(doc, x->actor, past + 1);
-		c.start_op = first && first <= x->max_op ? first : x->max_op + 1;
-		c.op_count = x->max_op + 1 - c.start_op;
-		c.actor = x->actor;
-		c.seq = x->seq;
-		c.time = x->time;
-		c.message = x->message.p;
-		c.message_n = x->message.n;
-		c.extra = x->extra.p;
-		c.extra_n = x->extra.n;
-		c.n_deps = x->n_deps;
-		rc = am_graph_add_trusted(doc, &c, x->n_deps ? f->deps.p + x->deps : NULL);
-	}
-	am_change_fini(&c);
-	return rc;
-}
-
-static int load_trusted(am_doc *doc, struct am_docfile *f)
-{
-	int rc;
-
-	if ((rc = load_rows(doc, f)) || (rc = trust_changes(doc, f)))
-		return rc;
-	return am_graph_trust_heads(doc, f->heads, f->head_rows, f->n_heads);
-}
-
-int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags)
-{
-	struct am_limits lim = {doc->opts.max_inflate, doc->opts.max_ops};
-	bool strict = (flags & AM_LOAD_STRICT) != 0;
-	struct am_docfile f;
-	int rc = am_docfile_open(&doc->a, ch, &f);
-
-	if (rc)
-		return rc;
-	rc = am_docfile_decode(&f, doc->scratch, &doc->actors, &lim, strict);
-	if (rc == AM_OK)
-		rc = flags & AM_LOAD_UNVERIFIED && f.head_rows ? load_trusted(doc, &f) : load_verified(doc, &f);
-	am_docfile_close(&f);
-	am_scratch_trim(doc->scratch);
-	return rc;
 }

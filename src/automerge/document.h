@@ -16,6 +16,14 @@ struct am_doc_change {
 	size_t ops, n_ops;   /* into changed */
 };
 
+/* Decoder of the change table. */
+struct am_change_dec {
+	struct am_rle_dec actor, message, deps_count, extra_meta;
+	struct am_delta_dec seq, max_op, time, deps;
+	struct am_in extra;
+	uint64_t rows, n_deps;
+};
+
 struct am_docfile {
 	const am_allocator *a;
 	struct am_arena arena;       /* inflated columns */
@@ -42,8 +50,17 @@ int am_docfile_open(const am_allocator *a, const struct am_chunk *ch, struct am_
 void am_docfile_close(struct am_docfile *f);
 /* Replaces deflated columns by plain ones in the arena; *budget: bytes that may still come out. */
 int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_arena *arena, size_t *budget);
-/* Columns, change rows, operation rows; ids become local to `t`. Rows are
- * brought into canonical order when they are not. */
+/* Columns and operation rows; ids become local to `t`. Rows are brought into
+ * canonical order when they are not. */
+int am_docfile_decode_rows(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
+			   bool strict);
+void am_docfile_drop_rows(struct am_docfile *f);
+/* Change rows one by one, actors as in the file. Dependencies are appended to
+ * f->deps and lie before `row`; nothing else is compared with other rows. */
+int am_change_dec_init(struct am_change_dec *d, const struct am_columns *cols, uint64_t max, bool strict);
+int am_change_dec_next(struct am_docfile *f, struct am_change_dec *d, uint32_t row, struct am_doc_change *c);
+bool am_change_dec_done(const struct am_change_dec *d); /* no column has more values */
+/* Both, the change rows kept. */
 int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
 		      bool strict);
 /* Rows -> the operations of each change (deletes and predecessors). */
@@ -54,7 +71,7 @@ int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashe
 /* Checks the order of rows (document_order.c) and re-sorts them if necessary. */
 int am_docfile_order(struct am_docfile *f, const struct am_actors *t);
 
-/* Loads a document chunk into an empty document. On error the document is to be
+/* document_load.c: loads a document chunk into an empty document. On error the document is to be
  * thrown away. */
 int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags);
 /* Compresses columns of 256 bytes and more into `packed`, which must be empty. */

@@ -59,10 +59,15 @@ bool am_hash_is_zero(const am_hash *h)
 
 static size_t slot_of(const struct am_graph *g, const am_hash *h)
 {
-	uint64_t x;
+	uint32_t x;
 
-	memcpy(&x, h->b, sizeof x);
-	return (size_t)(x ^ x >> 32) & (g->n_slots - 1);
+	memcpy(&x, h->b + 4, sizeof x);
+	return (size_t)((uint64_t)x * g->n_slots >> 32);
+}
+
+static inline size_t slot_next(const struct am_graph *g, size_t i)
+{
+	return i + 1 == g->n_slots ? 0 : i + 1;
 }
 
 uint32_t am_graph_find(const struct am_graph *g, const am_hash *h)
@@ -71,7 +76,7 @@ uint32_t am_graph_find(const struct am_graph *g, const am_hash *h)
 
 	if (!g->n_slots)
 		return AM_NONE;
-	for (i = slot_of(g, h); g->slot[i] != AM_NONE; i = (i + 1) & (g->n_slots - 1))
+	for (i = slot_of(g, h); g->slot[i] != AM_NONE; i = slot_next(g, i))
 		if (memcmp(&g->hash.p[g->slot[i]], h, sizeof *h) == 0)
 			return g->slot[i];
 	return AM_NONE;
@@ -82,7 +87,7 @@ void am_graph_index(struct am_graph *g, uint32_t row)
 	size_t i = slot_of(g, &g->hash.p[row]);
 
 	while (g->slot[i] != AM_NONE)
-		i = (i + 1) & (g->n_slots - 1);
+		i = slot_next(g, i);
 	g->slot[i] = row;
 }
 
@@ -91,18 +96,21 @@ static void slots_refill(struct am_graph *g)
 	if (!g->n_slots)
 		return;
 	memset(g->slot, 0xff, g->n_slots * sizeof *g->slot);
-	for (size_t i = 0; i < g->row.n; i++)
+	for (size_t i = 0; i < g->hash.n; i++)
 		if (i >= g->unhashed || !am_hash_is_zero(&g->hash.p[i]))
 			am_graph_index(g, (uint32_t)i);
 }
 
-static int slots_reserve(struct am_graph *g, const am_allocator *a)
+/* At most three quarters full with n more. */
+static int slots_reserve(struct am_graph *g, const am_allocator *a, size_t n)
 {
-	size_t want = g->n_slots ? g->n_slots * 2 : 8;
+	size_t want = g->n_slots + g->n_slots / 2 + 8, least = (g->hash.n + n) * 4 / 3 + 1;
 	uint32_t *p;
 
-	if ((g->row.n + 1) * 3 <= g->n_slots * 2)
+	if (least <= g->n_slots)
 		return AM_OK;
+	if (want < least)
+		want = least;
 	p = am_mem_realloc(a, g->slot, want, sizeof *p);
 	if (!p)
 		return AM_E_NOMEM;
@@ -128,10 +136,14 @@ void am_graph_fini(struct am_graph *g, const am_allocator *a)
 	for (size_t i = 0; i < g->actor.n; i++)
 		am_mem_free(a, g->actor.p[i].p);
 	am_vec_free(a, &g->hash);
-	am_vec_free(a, &g->row);
+	am_vec_free(a, &g->run);
+	am_vec_free(a, &g->block);
+	am_vec_free(a, &g->time);
 	am_vec_free(a, &g->more);
 	am_vec_free(a, &g->deps);
 	am_vec_free(a, &g->bytes);
+	am_vec_free(a, &g->texts);
+	am_vec_free(a, &g->text_slot);
 	am_mem_free(a, g->slot);
 	am_vec_free(a, &g->heads);
 	am_vec_free(a, &g->head_rows);
@@ -142,113 +154,14 @@ void am_graph_fini(struct am_graph *g, const am_allocator *a)
 	*g = (struct am_graph){0};
 }
 
-uint32_t am_graph_by_seq(const struct am_graph *g, uint32_t actor, uint64_t seq)
-{
-	if (actor >= g->actor.n || seq == 0 || seq > g->actor.p[actor].n)
-		return AM_NONE;
-	return g->actor.p[actor].p[seq - 1];
-}
-
-struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row)
-{
-	const struct am_row *r = &g->row.p[row];
-
-	if (r->more == AM_NONE)
-		return (struct am_row_deps){&r->dep, r->dep != AM_NONE};
-	if (!g->more.p[r->more].n_deps)
-		return (struct am_row_deps){NULL, 0};
-	return (struct am_row_deps){g->deps.p + g->more.p[r->more].deps_off, g->more.p[r->more].n_deps};
-}
-
-int64_t am_graph_time(const struct am_graph *g, uint32_t row)
-{
-	const struct am_row *r = &g->row.p[row];
-
-	return r->more == AM_NONE ? (int64_t)r->time : g->more.p[r->more].time;
-}
-
-static struct am_bytes bytes_at(const struct am_graph *g, uint32_t off, uint32_t n)
-{
-	return (struct am_bytes){g->bytes.p ? g->bytes.p + off : (const uint8_t *)"", n};
-}
-
-struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row)
-{
-	const struct am_row *r = &g->row.p[row];
-
-	if (r->more == AM_NONE)
-		return bytes_at(g, 0, 0);
-	return bytes_at(g, g->more.p[r->more].message_off, g->more.p[r->more].message_n);
-}
-
-struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row)
-{
-	const struct am_row *r = &g->row.p[row];
-
-	if (r->more == AM_NONE)
-		return bytes_at(g, 0, 0);
-	return bytes_at(g, g->more.p[r->more].extra_off, g->more.p[r->more].extra_n);
-}
-
-static bool needs_more(const am_change *c)
-{
-	return c->n_deps > 1 || c->message_n || c->extra_n || c->time < 0 || c->time > UINT32_MAX;
-}
-
-static int reserve_actor(struct am_graph *g, const am_allocator *a, uint32_t actor)
-{
-	if (actor >= g->actor.n) {
-		size_t extra = actor + 1 - g->actor.n;
-
-		if (am_vec_reserve(a, &g->actor, extra))
-			return AM_E_NOMEM;
-		memset(g->actor.p + g->actor.n, 0, extra * sizeof *g->actor.p);
-		g->actor.n += extra;
-	}
-	return am_vec_reserve(a, &g->actor.p[actor], 1);
-}
-
 int am_graph_reserve(am_doc *doc, const am_change *c)
 {
 	struct am_graph *g = &doc->graph;
 	const am_allocator *a = &doc->a;
 
-	if (g->row.n >= AM_NONE - 1 || g->bytes.n + c->message_n + c->extra_n > UINT32_MAX ||
-	    g->deps.n + c->n_deps > UINT32_MAX)
-		return AM_E_LIMIT;
-	if (slots_reserve(g, a) || am_vec_reserve(a, &g->hash, 1) || am_vec_reserve(a, &g->row, 1) ||
-	    am_vec_reserve(a, &g->flag, 1) || am_vec_reserve(a, &g->heads, 1) ||
-	    am_vec_reserve(a, &g->head_rows, 1) || reserve_actor(g, a, c->actor))
+	if (slots_reserve(g, a, 1) || am_vec_reserve(a, &g->heads, 1) || am_vec_reserve(a, &g->head_rows, 1))
 		return AM_E_NOMEM;
-	if (needs_more(c) &&
-	    (am_vec_reserve(a, &g->more, 1) || am_vec_reserve(a, &g->deps, c->n_deps) ||
-	     am_vec_reserve(a, &g->bytes, c->message_n + c->extra_n)))
-		return AM_E_NOMEM;
-	return AM_OK;
-}
-
-static uint32_t add_bytes(struct am_graph *g, const uint8_t *p, size_t n)
-{
-	uint32_t at = (uint32_t)g->bytes.n;
-
-	if (n)
-		memcpy(&g->bytes.p[at], p, n);
-	g->bytes.n += n;
-	return at;
-}
-
-static uint32_t add_more(struct am_graph *g, const am_change *c, const uint32_t *deps)
-{
-	struct am_row_more m = {.time = c->time, .deps_off = (uint32_t)g->deps.n, .n_deps = (uint32_t)c->n_deps};
-
-	for (size_t i = 0; i < c->n_deps; i++)
-		g->deps.p[g->deps.n++] = deps ? deps[i] : am_graph_find(g, &c->deps[i]);
-	m.message_n = (uint32_t)c->message_n;
-	m.message_off = add_bytes(g, c->message, c->message_n);
-	m.extra_n = (uint32_t)c->extra_n;
-	m.extra_off = add_bytes(g, c->extra, c->extra_n);
-	g->more.p[g->more.n] = m;
-	return (uint32_t)g->more.n++;
+	return am_rows_reserve(a, g, c);
 }
 
 static void drop_head(struct am_graph *g, const am_hash *h)
@@ -273,33 +186,6 @@ static void add_head(struct am_graph *g, const am_hash *h, uint32_t row)
 	g->head_rows.n = ++g->heads.n;
 }
 
-/* deps: rows of the dependencies, NULL = look them up. */
-uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps)
-{
-	struct am_graph *g = &doc->graph;
-	struct am_seqs *seqs = &g->actor.p[c->actor];
-	uint32_t row = (uint32_t)g->row.n;
-	struct am_row r = {.actor = c->actor, .seq = (uint32_t)c->seq, .start_op = c->start_op,
-			   .op_count = c->op_count, .dep = AM_NONE, .more = AM_NONE};
-
-	if (needs_more(c)) {
-		r.more = add_more(g, c, deps);
-	} else {
-		r.time = (uint32_t)c->time;
-		if (c->n_deps)
-			r.dep = deps ? deps[0] : am_graph_find(g, &c->deps[0]);
-	}
-	g->hash.p[row] = c->hash;
-	g->hash.n++;
-	g->flag.p[row] = 0;
-	g->flag.n++;
-	g->row.p[row] = r;
-	g->row.n++;
-	seqs->p[seqs->n++] = row;
-	seqs->has_author |= am_change_author(c->extra, c->extra_n, NULL);
-	return row;
-}
-
 void am_graph_add(am_doc *doc, const am_change *c)
 {
 	struct am_graph *g = &doc->graph;
@@ -315,56 +201,100 @@ void am_graph_add(am_doc *doc, const am_change *c)
 
 struct am_graph_mark am_graph_mark(const struct am_graph *g)
 {
-	return (struct am_graph_mark){g->row.n, g->more.n, g->deps.n, g->bytes.n};
+	return (struct am_graph_mark){g->hash.n, g->more.n, g->deps.n, g->bytes.n, g->texts.n};
+}
+
+/* Marks every row something depends on; the others are heads. */
+static size_t mark_inner(struct am_graph *g)
+{
+	size_t heads = 0;
+
+	for (size_t i = 0; i < g->run.n; i++) {
+		struct am_row_deps d = am_graph_deps(g, g->run.p[i].row);
+
+		for (size_t k = 0; k < d.n; k++)
+			am_graph_set_flag(g, am_dep(&d, k), FLAG_OLD);
+		for (uint32_t row = g->run.p[i].row; row + 1 < am_graph_run_end(g, i); row++)
+			am_graph_set_flag(g, row, FLAG_OLD);
+	}
+	for (size_t i = 0; i < g->hash.n; i++)
+		heads += !am_graph_flag(g, (uint32_t)i);
+	return heads;
 }
 
 static void find_heads(struct am_graph *g)
 {
-	struct am_row_deps d;
-
 	g->heads.n = g->head_rows.n = 0;
-	for (size_t i = 0; i < g->row.n; i++) {
-		d = am_graph_deps(g, (uint32_t)i);
-		for (size_t k = 0; k < d.n; k++)
-			g->flag.p[d.p[k]] = FLAG_OLD;
-	}
-	for (size_t i = 0; i < g->row.n; i++) {
-		if (!g->flag.p[i]) {
-			if (g->heads.n == g->heads.cap || g->heads.n == g->head_rows.cap)
-				break; /* not reached: there were as many heads before */
+	for (size_t i = 0; i < g->hash.n; i++)
+		if (!am_graph_flag(g, (uint32_t)i))
 			add_head(g, &g->hash.p[i], (uint32_t)i);
-		}
-		g->flag.p[i] = 0;
-	}
+}
+
+static void clear_flags(struct am_graph *g)
+{
+	if (g->flag.n)
+		memset(g->flag.p, 0, g->flag.n);
 }
 
 void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m)
 {
 	struct am_graph *g = &doc->graph;
-	struct am_bytes extra;
 
-	if (g->row.n == m->rows)
+	if (g->hash.n == m->rows)
 		return;
-	for (size_t i = g->row.n; i > m->rows; i--) {
-		struct am_seqs *s = &g->actor.p[g->row.p[i - 1].actor];
-
-		extra = am_graph_extra(g, (uint32_t)i - 1);
-		if (am_change_author(extra.p, extra.n, NULL))
-			s->has_author = false;
-		s->n--;
-	}
+	am_rows_truncate(g, m->rows);
 	while (g->cached.n > g->cache_head && g->cache_first + g->cached.n > m->rows) {
 		struct am_cached *c = &g->cached.p[--g->cached.n];
 
 		g->cache_bytes -= c->n;
 		am_mem_free(&doc->a, c->p);
 	}
-	g->row.n = g->hash.n = g->flag.n = m->rows;
 	g->more.n = m->more;
 	g->deps.n = m->deps;
-	g->bytes.n = m->bytes;
+	am_texts_truncate(g, m->texts, m->bytes);
 	slots_refill(g);
-	find_heads(g);
+	mark_inner(g);
+	find_heads(g); /* there were as many before: they fit */
+	clear_flags(g);
+}
+
+/* ---- many rows at once ---- */
+
+int am_graph_fill_begin(am_doc *doc, size_t n)
+{
+	struct am_graph *g = &doc->graph;
+
+	if (n >= AM_NONE)
+		return AM_E_LIMIT;
+	return am_vec_reserve(&doc->a, &g->hash, n) || slots_reserve(g, &doc->a, n) ? AM_E_NOMEM : AM_OK;
+}
+
+static int index_all(struct am_graph *g)
+{
+	for (size_t row = 0; row < g->hash.n; row++) {
+		size_t i = slot_of(g, &g->hash.p[row]);
+
+		for (; g->slot[i] != AM_NONE; i = slot_next(g, i))
+			if (memcmp(&g->hash.p[g->slot[i]], &g->hash.p[row], sizeof(am_hash)) == 0)
+				return AM_E_FORMAT;
+		g->slot[i] = (uint32_t)row;
+	}
+	return AM_OK;
+}
+
+int am_graph_fill_end(am_doc *doc)
+{
+	struct am_graph *g = &doc->graph;
+	size_t heads = mark_inner(g);
+	int rc = AM_E_NOMEM;
+
+	if (am_vec_reserve(&doc->a, &g->heads, heads) == AM_OK &&
+	    am_vec_reserve(&doc->a, &g->head_rows, heads) == AM_OK) {
+		find_heads(g);
+		rc = index_all(g);
+	}
+	clear_flags(g);
+	return rc;
 }
 
 /* ---- walks: a heap of rows, greatest first ---- */
@@ -400,19 +330,20 @@ static uint32_t heap_pop(struct am_graph *g)
 }
 
 /* Marks a row; *live counts queued rows that are not (yet) known to be old. */
-static int mark_row(am_doc *doc, uint32_t row, uint8_t flag, size_t *live)
+static int mark_row(am_doc *doc, uint32_t row, unsigned flag, size_t *live)
 {
-	uint8_t *f = &doc->graph.flag.p[row];
+	struct am_graph *g = &doc->graph;
+	unsigned f = am_graph_flag(g, row);
 
-	if (*f == 0) {
+	if (f == 0) {
 		if (heap_push(doc, row))
 			return AM_E_NOMEM;
-		*f = flag;
+		am_graph_set_flag(g, row, flag);
 		*live += flag == FLAG_NEW;
 		return AM_OK;
 	}
-	if (flag == FLAG_OLD && *f == FLAG_NEW) {
-		*f = FLAG_OLD;
+	if (flag == FLAG_OLD && f == FLAG_NEW) {
+		am_graph_set_flag(g, row, FLAG_OLD);
 		(*live)--;
 	}
 	return AM_OK;
@@ -421,7 +352,7 @@ static int mark_row(am_doc *doc, uint32_t row, uint8_t flag, size_t *live)
 static void walk_end(struct am_graph *g)
 {
 	for (size_t i = 0; i < g->touched.n; i++)
-		g->flag.p[g->touched.p[i]] = 0;
+		am_graph_set_flag(g, g->touched.p[i], 0);
 	g->touched.n = g->heap.n = 0;
 }
 
@@ -430,12 +361,12 @@ static int since_walk(am_doc *doc, am_rows *ret, size_t *live)
 	struct am_graph *g = &doc->graph;
 	struct am_row_deps d;
 	uint32_t row;
-	uint8_t f;
+	unsigned f;
 	int rc;
 
 	while (*live) {
 		row = heap_pop(g);
-		f = g->flag.p[row];
+		f = am_graph_flag(g, row);
 		if (f == FLAG_NEW) {
 			(*live)--;
 			if (am_vec_reserve(&doc->a, ret, 1))
@@ -444,7 +375,7 @@ static int since_walk(am_doc *doc, am_rows *ret, size_t *live)
 		}
 		d = am_graph_deps(g, row);
 		for (size_t i = 0; i < d.n; i++) {
-			rc = mark_row(doc, d.p[i], f, live);
+			rc = mark_row(doc, am_dep(&d, i), f, live);
 			if (rc)
 				return rc;
 		}
@@ -460,9 +391,9 @@ int am_graph_since(am_doc *doc, const uint32_t *have, size_t n, am_rows *ret)
 	int rc = AM_OK;
 
 	if (n == 0) { /* everything */
-		if (am_vec_reserve(&doc->a, ret, g->row.n))
+		if (am_vec_reserve(&doc->a, ret, g->hash.n))
 			return AM_E_NOMEM;
-		for (size_t i = 0; i < g->row.n; i++)
+		for (size_t i = 0; i < g->hash.n; i++)
 			ret->p[ret->n++] = (uint32_t)i;
 		return AM_OK;
 	}
@@ -519,8 +450,8 @@ int am_graph_closure(am_doc *doc, const uint32_t *of, size_t n, am_rows *ret)
 		return AM_OK;
 	rc = am_graph_since(doc, of, n, &out);
 	if (rc == AM_OK)
-		rc = am_vec_reserve(&doc->a, ret, doc->graph.row.n - out.n);
-	for (uint32_t i = 0; rc == AM_OK && i < doc->graph.row.n; i++) {
+		rc = am_vec_reserve(&doc->a, ret, doc->graph.hash.n - out.n);
+	for (uint32_t i = 0; rc == AM_OK && i < doc->graph.hash.n; i++) {
 		if (k < out.n && out.p[k] == i)
 			k++;
 		else
@@ -562,18 +493,20 @@ void am_clock_fini(am_doc *doc, am_clock *c)
 static void clock_without(struct am_graph *g, const am_rows *out, am_clock *c)
 {
 	for (size_t i = 0; i < out->n; i++)
-		g->flag.p[out->p[i]] = FLAG_NEW;
-	for (size_t i = 0; i < c->n; i++) {
-		const struct am_seqs *s = &g->actor.p[i];
-		size_t n = s->n;
+		am_graph_set_flag(g, out->p[i], FLAG_NEW);
+	for (uint32_t i = 0; i < c->n; i++) {
+		uint32_t n = g->actor.p[i].count;
 
-		while (n && g->flag.p[s->p[n - 1]])
+		while (n && am_graph_flag(g, am_graph_by_seq(g, i, n)))
 			n--;
-		c->seq[i] = (uint32_t)n;
-		c->max_op[i] = n ? am_row_max_op(&g->row.p[s->p[n - 1]]) : 0;
+		c->seq[i] = n;
+		if (n) {
+			struct am_row r = am_graph_row(g, am_graph_by_seq(g, i, n));
+			c->max_op[i] = am_row_max_op(&r);
+		}
 	}
 	for (size_t i = 0; i < out->n; i++)
-		g->flag.p[out->p[i]] = 0;
+		am_graph_set_flag(g, out->p[i], 0);
 }
 
 int am_graph_clock(am_doc *doc, const am_hash *heads, size_t n, am_clock *ret)
@@ -602,7 +535,7 @@ int am_graph_clock(am_doc *doc, const am_hash *heads, size_t n, am_clock *ret)
 int am_graph_header(am_doc *doc, uint32_t row, am_change *c)
 {
 	const struct am_graph *g = &doc->graph;
-	const struct am_row *r = &g->row.p[row];
+	struct am_row r = am_graph_row(g, row);
 	struct am_row_deps d = am_graph_deps(g, row);
 	struct am_bytes b;
 	am_hash *deps = am_arena_array(&c->arena, d.n, sizeof *deps);
@@ -610,14 +543,14 @@ int am_graph_header(am_doc *doc, uint32_t row, am_change *c)
 	if (!deps)
 		return AM_E_NOMEM;
 	for (size_t i = 0; i < d.n; i++)
-		deps[i] = g->hash.p[d.p[i]];
+		deps[i] = g->hash.p[am_dep(&d, i)];
 	c->hash = g->hash.p[row];
 	c->deps = deps;
 	c->n_deps = d.n;
-	c->actor = r->actor;
-	c->seq = r->seq;
-	c->start_op = r->start_op;
-	c->op_count = r->op_count;
+	c->actor = r.actor;
+	c->seq = r.seq;
+	c->start_op = r.start_op;
+	c->op_count = r.op_count;
 	c->time = am_graph_time(g, row);
 	b = am_graph_message(g, row);
 	c->message = b.p;
@@ -640,8 +573,9 @@ static const struct am_cached *cached(const struct am_graph *g, uint32_t row)
 
 int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret)
 {
-	const struct am_row *r = &doc->graph.row.p[row];
+	struct am_row r = am_graph_row(&doc->graph, row);
 	const struct am_cached *hit = cached(&doc->graph, row);
+	struct am_walk w = AM_WALK_START;
 	am_change c;
 	am_hash hash;
 	int rc;
@@ -656,8 +590,8 @@ int am_graph_chunk(am_doc *doc, uint32_t row, struct am_bytes *ret)
 	hash = doc->graph.hash.p[row];
 	am_change_init(&c, &doc->a);
 	rc = am_graph_header(doc, row, &c);
-	if (rc == AM_OK && r->op_count)
-		rc = am_ops_collect(doc, r->actor, r->start_op, r->op_count, &c);
+	if (rc == AM_OK && r.op_count)
+		rc = am_ops_collect_on(doc, &w, r.actor, r.start_op, r.op_count, &c);
 	if (rc == AM_OK)
 		rc = am_change_build(doc->scratch, &doc->actors, &c, ret);
 	if (rc == AM_OK && memcmp(&hash, &c.hash, sizeof hash) != 0)
@@ -691,7 +625,7 @@ static void cache_evict(am_doc *doc)
 void am_graph_cache(am_doc *doc, const uint8_t *p, size_t n)
 {
 	struct am_graph *g = &doc->graph;
-	size_t row = g->row.n - 1;
+	size_t row = g->hash.n - 1;
 	uint8_t *copy;
 
 	if (g->cached.n == 0)

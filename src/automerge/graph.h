@@ -8,22 +8,42 @@
 struct am_row_more {
 	int64_t time;
 	uint32_t deps_off, n_deps; /* into graph.deps */
-	uint32_t message_off, message_n; /* into graph.bytes */
-	uint32_t extra_off, extra_n;
+	uint32_t message, extra;   /* into graph.texts, AM_NONE = empty */
 };
+struct am_text { uint32_t off, n; }; /* into graph.bytes */
+/* Rows of one author, each depending on the one before it alone, with the same
+ * number of operations and no counter left out: typing. Row i of a run has
+ * sequence number seq + i and first operation start_op + i * op_count. */
+struct am_row_run {
+	uint32_t row;      /* the first one; the run ends where the next begins */
+	uint32_t seq, start_op, op_count;
+	uint32_t dep;      /* of the first row; AM_NONE = none; has_more: index into graph.more */
+	uint32_t actor : 31, has_more : 1; /* a row with more is a run by itself */
+};
+/* Which run a row is in, for 64 rows: bit = a run begins here. */
+struct am_row_block {
+	uint64_t starts;
+	uint32_t before; /* runs begun before this block */
+};
+/* Rows from here on (that have no more) have this time. */
+struct am_time_run { uint32_t row, time; };
+
+/* One row as it is read. */
 struct am_row {
 	uint32_t actor, seq;
 	uint32_t start_op, op_count;
 	uint32_t dep;  /* row of the only dependency, AM_NONE = none; unused when `more` is set */
 	uint32_t more; /* index into graph.more, AM_NONE */
-	uint32_t time; /* unused when `more` is set */
 };
 static inline uint32_t am_row_max_op(const struct am_row *r) { return r->start_op + r->op_count - 1; }
 
-/* The rows of one actor by seq - 1. */
+/* The rows of one actor: run i begins with sequence number `seq` at row `row`, both
+ * going up by one until the next. */
+struct am_seq_run { uint32_t seq, row; };
 struct am_seqs {
-	uint32_t *p;
+	struct am_seq_run *p;
 	size_t n, cap;
+	uint32_t count;  /* changes of the actor */
 	bool has_author; /* an author footer was seen (crate 0.12) */
 };
 
@@ -32,16 +52,20 @@ struct am_cached { uint8_t *p; uint32_t n; };
 struct am_graph {
 	AM_VEC(am_hash) hash;           /* by row; all zero while not known */
 	size_t unhashed;                /* rows below came from a file that was trusted: only heads have hashes */
-	AM_VEC(struct am_row) row;
+	AM_VEC(struct am_row_run) run;
+	AM_VEC(struct am_row_block) block;
+	AM_VEC(struct am_time_run) time;
 	AM_VEC(struct am_row_more) more;
 	AM_VEC(uint32_t) deps;
-	AM_VEC(uint8_t) bytes;
+	AM_VEC(uint8_t) bytes;          /* messages and extra bytes, each kept once */
+	AM_VEC(struct am_text) texts;
+	AM_VEC(uint32_t) text_slot;     /* open addressing on their bytes; AM_NONE = free */
 	uint32_t *slot;                 /* open addressing on the first hash bytes; AM_NONE = free */
 	size_t n_slots;
 	AM_VEC(am_hash) heads;          /* sorted */
 	AM_VEC(uint32_t) head_rows;     /* same order */
 	AM_VEC(struct am_seqs) actor;   /* by local actor index; may be shorter than the actor table */
-	AM_VEC(uint8_t) flag;           /* scratch of walks, all zero between them */
+	AM_VEC(uint8_t) flag;           /* two bits a row: scratch of walks, all zero between them */
 	AM_VEC(uint32_t) heap, touched; /* scratch of walks */
 	/* Plain chunks of the newest rows: cached[i] belongs to row cache_first + i. */
 	AM_VEC(struct am_cached) cached;
@@ -69,26 +93,47 @@ void am_graph_fini(struct am_graph *g, const am_allocator *a);
 uint32_t am_graph_find(const struct am_graph *g, const am_hash *h);
 /* Row of (actor, seq), AM_NONE. */
 uint32_t am_graph_by_seq(const struct am_graph *g, uint32_t actor, uint64_t seq);
-static inline size_t am_graph_count(const struct am_graph *g) { return g->row.n; }
+static inline size_t am_graph_count(const struct am_graph *g) { return g->hash.n; }
 
+/* ---- rows (graph_rows.c) ---- */
+
+struct am_row am_graph_row(const struct am_graph *g, uint32_t row);
+/* Dependencies of a row in the author's order; valid until the graph changes. */
 struct am_row_deps {
-	const uint32_t *p;
+	const uint32_t *list; /* NULL: `one` is the only one */
+	uint32_t one;
 	size_t n;
 };
-/* Dependencies of a row in the author's order; valid until the graph changes. */
 struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row);
+static inline uint32_t am_dep(const struct am_row_deps *d, size_t i) { return d->list ? d->list[i] : d->one; }
 int64_t am_graph_time(const struct am_graph *g, uint32_t row);
 struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row);
 struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row);
+/* First row behind run i. */
+static inline uint32_t am_graph_run_end(const struct am_graph *g, size_t i)
+{
+	return i + 1 < g->run.n ? g->run.p[i + 1].row : (uint32_t)g->hash.n;
+}
+/* Changes of an actor; their greatest operation counter, 0 = none. */
+uint32_t am_graph_seq_count(const struct am_graph *g, uint32_t actor);
+
+static inline unsigned am_graph_flag(const struct am_graph *g, uint32_t row)
+{
+	return ((unsigned)g->flag.p[row >> 2] >> (row & 3) * 2) & 3u;
+}
+static inline void am_graph_set_flag(struct am_graph *g, uint32_t row, unsigned flag)
+{
+	unsigned shift = (row & 3) * 2;
+	g->flag.p[row >> 2] = (uint8_t)((g->flag.p[row >> 2] & ~(3u << shift)) | (flag << shift));
+}
 
 /* Appends a change whose dependencies are all known. In two steps, so that
  * nothing fails after operations were applied: reserve, then add. */
 int am_graph_reserve(am_doc *doc, const am_change *c);
 void am_graph_add(am_doc *doc, const am_change *c);
-/* Files that are trusted (graph_trust.c): rows in file order with their
- * dependencies as rows, then the heads. Hashes of the others are computed when
- * something asks for one. */
-int am_graph_add_trusted(am_doc *doc, const am_change *c, const uint32_t *deps);
+/* Files that are trusted (graph_trust.c): rows appended in file order without
+ * hashes, then the heads. Hashes of the others are computed when something asks
+ * for one. */
 /* AM_E_HEADS unless these are exactly the rows nobody depends on. */
 int am_graph_trust_heads(am_doc *doc, const am_hash *heads, const uint32_t *rows, size_t n);
 /* Hashes of all rows; AM_OK at once when they are known. AM_E_HEADS: the file was not to be trusted. */
@@ -99,12 +144,23 @@ static inline int am_graph_complete(am_doc *doc, const struct am_graph *g)
 }
 /* Adds hash.p[row] to the hash index; room must have been made. */
 void am_graph_index(struct am_graph *g, uint32_t row);
-/* Appends the row of a change (reserved before), heads and index untouched. */
+/* Room for the row of a change; and for n of them, without what is in c. */
+int am_rows_reserve(const am_allocator *a, struct am_graph *g, const am_change *c);
+/* Appends the row of a change (reserved before), heads and index untouched.
+ * deps: rows of the dependencies, NULL = look them up. */
 uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps);
+/* Forgets the rows from `rows` on. */
+void am_rows_truncate(struct am_graph *g, size_t rows);
+void am_texts_truncate(struct am_graph *g, size_t texts, size_t bytes);
+
+/* Many rows at once (a document chunk): room for n, each appended with its
+ * hash, then heads and index of all. AM_E_FORMAT: a hash is there twice. */
+int am_graph_fill_begin(am_doc *doc, size_t n);
+int am_graph_fill_end(am_doc *doc);
 
 /* Undo of a refused batch: the rows added since the mark are forgotten; cannot fail. */
 struct am_graph_mark {
-	size_t rows, more, deps, bytes;
+	size_t rows, more, deps, bytes, texts;
 };
 struct am_graph_mark am_graph_mark(const struct am_graph *g);
 void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m);

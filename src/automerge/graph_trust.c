@@ -3,37 +3,25 @@
 #include "automerge/internal.h"
 #include "automerge/opset.h"
 
-int am_graph_add_trusted(am_doc *doc, const am_change *c, const uint32_t *deps)
-{
-	struct am_graph *g = &doc->graph;
-	int rc = am_graph_reserve(doc, c);
-
-	if (rc)
-		return rc;
-	(void)am_graph_append(doc, c, deps);
-	g->unhashed = g->row.n;
-	return AM_OK;
-}
-
 /* Rows nobody depends on are exactly those marked 2 (the heads). */
 static bool heads_fit(struct am_graph *g, const uint32_t *rows, size_t n)
 {
 	struct am_row_deps d;
 	bool ok = true;
 
-	for (size_t i = 0; i < g->row.n; i++) {
+	for (size_t i = 0; i < g->hash.n; i++) {
 		d = am_graph_deps(g, (uint32_t)i);
 		for (size_t k = 0; k < d.n; k++)
-			g->flag.p[d.p[k]] = 1;
+			am_graph_set_flag(g, am_dep(&d, k), 1);
 	}
 	for (size_t i = 0; i < n && ok; i++) {
-		ok = rows[i] < g->row.n && g->flag.p[rows[i]] == 0;
+		ok = rows[i] < g->hash.n && am_graph_flag(g, rows[i]) == 0;
 		if (ok)
-			g->flag.p[rows[i]] = 2;
+			am_graph_set_flag(g, rows[i], 2);
 	}
-	for (size_t i = 0; i < g->row.n; i++) {
-		ok = ok && g->flag.p[i] != 0;
-		g->flag.p[i] = 0;
+	for (size_t i = 0; i < g->hash.n; i++) {
+		ok = ok && am_graph_flag(g, (uint32_t)i) != 0;
+		am_graph_set_flag(g, (uint32_t)i, 0);
 	}
 	return ok;
 }
@@ -69,13 +57,14 @@ static int hash_rows(am_doc *doc)
 	int rc = AM_OK;
 
 	for (size_t i = 0; i < g->unhashed && rc == AM_OK; i++) {
-		const struct am_row *r = &g->row.p[i];
+		struct am_row r = am_graph_row(g, (uint32_t)i);
+		struct am_walk w = AM_WALK_START;
 
 		head = g->hash.p[i];
 		am_change_init(&c, &doc->a);
 		rc = am_graph_header(doc, (uint32_t)i, &c);
-		if (rc == AM_OK && r->op_count)
-			rc = am_ops_collect(doc, r->actor, r->start_op, r->op_count, &c);
+		if (rc == AM_OK && r.op_count)
+			rc = am_ops_collect_on(doc, &w, r.actor, r.start_op, r.op_count, &c);
 		if (rc == AM_OK)
 			rc = am_change_build(doc->scratch, &doc->actors, &c, &unused);
 		if (rc == AM_OK && !am_hash_is_zero(&head) && am_hash_cmp(&head, &c.hash) != 0)

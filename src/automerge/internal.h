@@ -42,6 +42,8 @@ int am_doc_self(am_doc *doc, uint32_t *ret);
 void am_author_stamp(const am_doc *doc, am_change *c);
 int am_author_copy(am_doc *to, const am_doc *from);
 
+/* Gives back the room that growing left over, no transaction being open (shrink.c). */
+void am_doc_fit(am_doc *doc);
 /* Moves the cursor of am_save_incremental to the current heads. */
 int am_doc_mark_saved(am_doc *doc);
 bool am_doc_is_empty(const am_doc *doc); /* no changes, none queued */

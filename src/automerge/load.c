@@ -198,17 +198,20 @@ out:
 static int check_place(const am_doc *doc, const am_change *c)
 {
 	const struct am_graph *g = &doc->graph;
-	uint32_t seqs = c->actor < g->actor.n ? (uint32_t)g->actor.p[c->actor].n : 0;
+	uint32_t seqs = am_graph_seq_count(g, c->actor);
 
 	if (c->seq <= seqs)
 		return AM_E_DUP_SEQ;
 	if (c->seq != (uint64_t)seqs + 1)
 		return AM_E_SEQ_GAP;
-	if (c->n_deps > g->row.n + AM_DEPS_SPARE)
+	if (c->n_deps > g->hash.n + AM_DEPS_SPARE)
 		return AM_E_LIMIT;
-	for (size_t i = 0; i < c->n_deps; i++)
-		if (am_row_max_op(&g->row.p[am_graph_find(g, &c->deps[i])]) >= c->start_op)
+	for (size_t i = 0; i < c->n_deps; i++) {
+		struct am_row r = am_graph_row(g, am_graph_find(g, &c->deps[i]));
+
+		if (am_row_max_op(&r) >= c->start_op)
 			return AM_E_POISON;
+	}
 	return AM_OK;
 }
 
@@ -351,7 +354,7 @@ static int run_batch(am_doc *doc, struct am_in *in, bool first, enum am_broken b
 		batch_revert(&b);
 		return rc;
 	}
-	rep->applied += doc->graph.row.n - b.mark.rows;
+	rep->applied += doc->graph.hash.n - b.mark.rows;
 	batch_keep(&b);
 	am_scratch_trim(doc->scratch);
 	rep->queued = doc->queue.n;
@@ -369,7 +372,7 @@ static int load_fresh(am_doc *doc, struct am_in *in, enum am_broken broken, int 
 		return rc;
 	rc = am_document_load(side, &ch, flags);
 	if (rc == AM_OK) {
-		rep->applied = side->graph.row.n;
+		rep->applied = side->graph.hash.n;
 		rc = run_batch(side, in, false, broken, flags, rep);
 	}
 	if (rc == AM_OK) {

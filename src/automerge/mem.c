@@ -51,11 +51,12 @@ void am_mem_free(const am_allocator *a, void *p)
 /* Most vectors hold one or two elements for ever: heads, sync states, actors. */
 #define VEC_FIRST_BYTES 64
 #define VEC_SMALL_BYTES 4096
+#define VEC_LARGE_BYTES 131072 /* from here on they grow by less: the spare room counts */
 #define MOVE_MAX 65536
 
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
 {
-	size_t bytes = VEC_FIRST_BYTES, want = *cap + *cap / 2;
+	size_t bytes = VEC_FIRST_BYTES, want = *cap + *cap / (*cap * size < VEC_LARGE_BYTES ? 2 : 8);
 	void *q;
 
 	/* Small ones in few sizes: what one gives back fits another. */
@@ -103,6 +104,7 @@ void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t 
 
 #define ARENA_FIRST 512
 #define ARENA_MAX 65536
+#define ARENA_KEEP 8192
 
 struct am_arena_block {
 	struct am_arena_block *next;
@@ -172,6 +174,22 @@ void *am_arena_copy(struct am_arena *r, const void *p, size_t n)
 	if (q && n)
 		memcpy(q, p, n);
 	return q;
+}
+
+void am_arena_reset(struct am_arena *r)
+{
+	struct am_arena_block *keep = r->head && r->cap <= ARENA_KEEP ? r->head : NULL, *next;
+
+	for (struct am_arena_block *b = keep ? keep->next : r->head; b; b = next) {
+		next = b->next;
+		am_mem_free(&r->a, b);
+	}
+	r->head = keep;
+	r->used = 0;
+	if (keep)
+		keep->next = NULL;
+	else
+		r->cap = 0;
 }
 
 void am_arena_fini(struct am_arena *r)

@@ -48,6 +48,8 @@ void am_arena_init(struct am_arena *r, const am_allocator *a);
 void *am_arena_alloc(struct am_arena *r, size_t n);
 void *am_arena_array(struct am_arena *r, size_t n, size_t size);
 void *am_arena_copy(struct am_arena *r, const void *p, size_t n);
+/* Empties it; keeps one block for what comes next. */
+void am_arena_reset(struct am_arena *r);
 void am_arena_fini(struct am_arena *r);
 
 /* Output bytes with a sticky error: writers append without looking, the user

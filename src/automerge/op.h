@@ -31,6 +31,10 @@ enum {
  * mark, expand false. refs of a run: none, or exactly `run` of them in document
  * form: operation k has the single successor refs[k].
  *
+ * A run of deletes (step +1 or -1) comes only from am_ops_collect and goes only to
+ * the encoders: operation k deletes the sequence element elem + k * step, which is
+ * its single predecessor; refs is NULL.
+ *
  * refs: in change form the predecessors, in document form the successors, both
  * Lamport-ascending. Everything pointed at is borrowed. */
 typedef struct am_op {
@@ -42,6 +46,7 @@ typedef struct am_op {
 	uint32_t run;         /* >= 1 */
 	bool key_is_str, insert, expand;
 	uint8_t action;
+	int8_t step;          /* runs of deletes, else 0 */
 	uint32_t mark_n;
 	uint64_t meta;        /* value length << 4 | type code */
 	const uint8_t *val;

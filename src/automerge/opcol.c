@@ -142,7 +142,10 @@ static void put_key(struct am_op_enc *e, const am_op *op, const uint32_t *map)
 	else
 		am_rle_put(&e->key_actor, mapped(map, op->elem.actor), 1);
 	am_delta_put(&e->key_ctr, op->elem.ctr);
-	if (op->run > 1) {
+	if (op->step) {
+		am_rle_put(&e->key_actor, mapped(map, op->elem.actor), op->run - 1);
+		am_delta_steps(&e->key_ctr, op->step, op->run - 1);
+	} else if (op->run > 1) {
 		am_rle_put(&e->key_actor, mapped(map, op->id.actor), op->run - 1);
 		am_delta_run(&e->key_ctr, op->id.ctr, op->run - 1);
 	}
@@ -153,23 +156,52 @@ static void put_value(struct am_op_enc *e, const am_op *op)
 	size_t n = am_op_val_n(op), k = 0;
 
 	am_out_put(&e->raw, op->val, n);
-	if (op->run == 1) {
-		am_rle_put(&e->meta, op->meta, 1);
+	if (op->run == 1 || op->step || n == op->run) {
+		am_rle_put(&e->meta, n && op->run > 1 ? 1 << 4 | AM_VAL_STR : op->meta, op->run);
 		return;
 	}
 	for (; k < n; k += am_char_n(op->val[k]))
 		am_rle_put(&e->meta, (uint64_t)am_char_n(op->val[k]) << 4 | AM_VAL_STR, 1);
 }
 
+/* How many of n references from r on go the same way, one by one. */
+static uint32_t same_way(const am_id *r, uint32_t n, int *ret_step)
+{
+	uint32_t k = 1, step;
+
+	*ret_step = 0;
+	if (n < 2 || r[1].actor != r[0].actor)
+		return 1;
+	step = r[1].ctr - r[0].ctr;
+	if (step != 1 && step != UINT32_MAX)
+		return 1;
+	*ret_step = step == 1 ? 1 : -1;
+	while (k < n && r[k].actor == r[0].actor && r[k].ctr - r[k - 1].ctr == step)
+		k++;
+	return k;
+}
+
 static void put_refs(struct am_op_enc *e, const am_op *op, const uint32_t *map)
 {
+	uint32_t n;
+	int step;
+
+	if (op->step) {
+		am_rle_put(&e->ref_count, 1, op->run);
+		am_rle_put(&e->ref_actor, mapped(map, op->elem.actor), op->run);
+		am_delta_put(&e->ref_ctr, op->elem.ctr);
+		am_delta_steps(&e->ref_ctr, op->step, op->run - 1);
+		return;
+	}
 	if (op->run == 1)
 		am_rle_put(&e->ref_count, op->n_refs, 1);
 	else
 		am_rle_put(&e->ref_count, op->n_refs != 0, op->run);
-	for (uint32_t i = 0; i < op->n_refs; i++) {
-		am_rle_put(&e->ref_actor, mapped(map, op->refs[i].actor), 1);
+	for (uint32_t i = 0; i < op->n_refs; i += n) {
+		n = same_way(op->refs + i, op->n_refs - i, &step);
+		am_rle_put(&e->ref_actor, mapped(map, op->refs[i].actor), n);
 		am_delta_put(&e->ref_ctr, op->refs[i].ctr);
+		am_delta_steps(&e->ref_ctr, step, n - 1);
 	}
 }
 
@@ -547,6 +579,7 @@ int am_op_dec_next(struct am_op_dec *d, am_op *ret, am_id *refs)
 	int rc;
 
 	ret->run = 1;
+	ret->step = 0;
 	ret->id = (am_id){0, 0};
 	if ((rc = next_obj(d, ret)) || (rc = next_key(d, ret)) || (rc = next_flags(d, ret)) ||
 	    (rc = next_value(d, ret)) || (rc = next_refs(d, ret, refs)))

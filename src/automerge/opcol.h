@@ -53,6 +53,9 @@ void am_op_enc_reset(struct am_op_enc *e, enum am_op_form form);
 void am_op_enc_put(struct am_op_enc *e, const am_op *op, const uint32_t *map);
 /* Completes the columns and lists those to be written (p borrowed from e). */
 int am_op_enc_finish(struct am_op_enc *e, struct am_columns *ret);
+/* Metadata and data of a change's columns at once when it is small (opcol_small.c);
+ * false: nothing was written, it is not. */
+bool am_ops_put_small(struct am_out *o, const am_op *ops, size_t n, const uint32_t *map);
 /* Metadata, then data, at the end of `o`. */
 void am_columns_put_meta(struct am_out *o, const struct am_columns *cols);
 void am_columns_put_data(struct am_out *o, const struct am_columns *cols);

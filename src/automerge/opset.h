@@ -34,14 +34,27 @@ int am_ops_load_end(am_doc *doc);
 typedef int (*am_ops_row_fn)(void *ctx, const am_op *row);
 int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx);
 
+/* Where a walk upwards through one actor's operations is: the next call finds its
+ * operation next to the last one. AM_WALK_START to begin with; valid while
+ * the operations do not change. */
+struct am_walk {
+	uint32_t no_row;   /* no row has a counter below this one ... */
+	uint32_t row, del; /* spans of the last row and the last delete, AM_NONE */
+	bool plain;        /* every delete a record of its own, with its predecessors */
+};
+#define AM_WALK_START ((struct am_walk){0, AM_NONE, AM_NONE, false})
 /* Rebuilds the operations (change form, deletes and predecessors included) with
  * ids start_op .. start_op + n - 1 of one actor into out->ops / n_ops, allocated
- * in out->arena. AM_E_NOT_FOUND when one of them is not there. */
+ * in out->arena, or in out->ops_mem. AM_E_NOT_FOUND when one of them is not there.
+ * Without a walk deletes are plain. */
 int am_ops_collect(am_doc *doc, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out);
+int am_ops_collect_on(am_doc *doc, struct am_walk *w, uint32_t actor, uint32_t start_op, uint32_t n, am_change *out);
 
 /* Smallest counter >= from of an operation (row or delete) of an actor; 0 = none.
  * This is how the first operation of a change is found, which documents omit. */
 uint32_t am_ops_first_from(const am_doc *doc, uint32_t actor, uint32_t from);
+/* The same on a walk that ascends. */
+uint32_t am_ops_next_from(const am_doc *doc, struct am_walk *w, uint32_t actor, uint32_t from);
 uint32_t am_ops_max_counter(const am_doc *doc);
 size_t am_ops_count(const am_doc *doc);
 #endif

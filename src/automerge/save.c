@@ -58,22 +58,19 @@ static int map_actors(struct saver *s)
 		uint32_t ix = doc->actors.order[r];
 
 		s->map[ix] = AM_NONE;
-		if (ix < doc->graph.actor.n && doc->graph.actor.p[ix].n)
+		if (am_graph_seq_count(&doc->graph, ix))
 			s->map[ix] = s->n_actors++;
 	}
 	return AM_OK;
 }
 
-static void put_change_row(struct saver *s, uint32_t row)
+/* A row with what most do not have. */
+static void put_more(struct saver *s, uint32_t row)
 {
 	const struct am_graph *g = &s->doc->graph;
-	const struct am_row *r = &g->row.p[row];
 	struct am_row_deps d = am_graph_deps(g, row);
 	struct am_bytes message = am_graph_message(g, row), extra = am_graph_extra(g, row);
 
-	am_rle_put(&s->actor, s->map[r->actor], 1);
-	am_delta_put(&s->seq, r->seq);
-	am_delta_put(&s->max_op, am_row_max_op(r));
 	am_delta_put(&s->time, (uint64_t)am_graph_time(g, row));
 	if (message.n)
 		am_rle_str(&s->message, message.p, message.n, 1);
@@ -81,9 +78,55 @@ static void put_change_row(struct saver *s, uint32_t row)
 		am_rle_null(&s->message, 1);
 	am_rle_put(&s->deps_count, d.n, 1);
 	for (size_t i = 0; i < d.n; i++)
-		am_delta_put(&s->deps, d.p[i]);
+		am_delta_put(&s->deps, am_dep(&d, i));
 	am_rle_put(&s->extra_meta, (uint64_t)extra.n << 4 | AM_VAL_BYTES, 1);
 	am_out_put(&s->extra, extra.p, extra.n);
+}
+
+/* The times of rows from .. to - 1; *at: the time run `from` is in, or one before. */
+static void put_times(struct saver *s, uint32_t from, uint32_t to, size_t *at)
+{
+	const struct am_graph *g = &s->doc->graph;
+
+	while (from < to) {
+		uint32_t end = to;
+
+		while (*at + 1 < g->time.n && g->time.p[*at + 1].row <= from)
+			++*at;
+		if (*at + 1 < g->time.n && g->time.p[*at + 1].row < to)
+			end = g->time.p[*at + 1].row;
+		am_delta_put(&s->time, g->time.p[*at].time);
+		am_rle_put(&s->time.r, 0, end - from - 1);
+		from = end;
+	}
+}
+
+static void put_change_run(struct saver *s, size_t i, size_t *time_at)
+{
+	const struct am_graph *g = &s->doc->graph;
+	const struct am_row_run *r = &g->run.p[i];
+	uint32_t end = am_graph_run_end(g, i), n = end - r->row;
+
+	am_rle_put(&s->actor, s->map[r->actor], n);
+	am_delta_run(&s->seq, r->seq, n);
+	am_delta_put(&s->max_op, (uint64_t)r->start_op + r->op_count - 1);
+	am_rle_put(&s->max_op.r, r->op_count, n - 1);
+	s->max_op.acc += (uint64_t)r->op_count * (n - 1);
+	if (r->has_more) {
+		put_more(s, r->row);
+		return;
+	}
+	put_times(s, r->row, end, time_at);
+	am_rle_null(&s->message, n);
+	if (r->dep == AM_NONE) {
+		am_rle_put(&s->deps_count, 0, 1);
+	} else {
+		am_rle_put(&s->deps_count, 1, 1);
+		am_delta_put(&s->deps, r->dep);
+	}
+	am_rle_put(&s->deps_count, 1, n - 1);
+	am_delta_run(&s->deps, r->row, n - 1);
+	am_rle_put(&s->extra_meta, AM_VAL_BYTES, n);
 }
 
 static int change_columns(struct saver *s, struct am_columns *ret)
@@ -166,7 +209,7 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 	struct saver s;
 	struct am_columns changes, ops;
 	struct am_out packed[2] = {{.a = &doc->a}, {.a = &doc->a}};
-	size_t start;
+	size_t start, time_at = 0;
 	am_hash unused;
 	int rc;
 
@@ -174,8 +217,8 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 	rc = map_actors(&s);
 	if (rc == AM_OK)
 		rc = am_ops_each_row(doc, put_row, &s);
-	for (size_t i = 0; i < doc->graph.row.n && rc == AM_OK; i++)
-		put_change_row(&s, (uint32_t)i);
+	for (size_t i = 0; i < doc->graph.run.n && rc == AM_OK; i++)
+		put_change_run(&s, i, &time_at);
 	if (rc || (rc = change_columns(&s, &changes)) || (rc = am_op_enc_finish(&s.ops, &ops)))
 		goto out;
 	if (deflate && ((rc = am_columns_deflate(&changes, &doc->scratch->deflater, &packed[0])) ||

@@ -5,12 +5,15 @@
 
 static void shrink_graph(const am_allocator *a, struct am_graph *g)
 {
-	am_graph_uncache(g, a);
 	am_vec_fit(a, &g->hash);
-	am_vec_fit(a, &g->row);
+	am_vec_fit(a, &g->run);
+	am_vec_fit(a, &g->block);
+	am_vec_fit(a, &g->time);
 	am_vec_fit(a, &g->more);
 	am_vec_fit(a, &g->deps);
 	am_vec_fit(a, &g->bytes);
+	am_vec_fit(a, &g->texts);
+	am_vec_fit(a, &g->text_slot);
 	am_vec_fit(a, &g->heads);
 	am_vec_fit(a, &g->head_rows);
 	am_vec_fit(a, &g->flag);
@@ -38,12 +41,18 @@ static void shrink_ops(const am_allocator *a, struct am_ops *ops)
 	am_vec_free(a, &ops->order);
 }
 
+void am_doc_fit(am_doc *doc)
+{
+	shrink_graph(&doc->a, &doc->graph);
+	shrink_ops(&doc->a, doc->ops);
+}
+
 int am_shrink(am_doc *doc)
 {
 	if (doc->tx)
 		return AM_E_TX; /* what it may have to take back has its room reserved */
 	am_scratch_drop(doc->scratch);
-	shrink_graph(&doc->a, &doc->graph);
-	shrink_ops(&doc->a, doc->ops);
+	am_graph_uncache(&doc->graph, &doc->a);
+	am_doc_fit(doc);
 	return AM_OK;
 }

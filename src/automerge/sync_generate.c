@@ -116,14 +116,14 @@ static int pick_rows(am_doc *doc, const am_sync *s, am_rows *ret)
 		for (size_t k = 0; k < blooms.n && pick; k++)
 			pick = !am_bloom_has(&blooms.p[k], &g->hash.p[row]);
 		for (size_t k = 0; k < d.n && !pick; k++)
-			pick = g->flag.p[d.p[k]] != 0;
+			pick = am_graph_flag(g, am_dep(&d, k)) != 0;
 		if (!pick)
 			continue;
-		g->flag.p[row] = 1;
+		am_graph_set_flag(g, row, 1);
 		ret->p[ret->n++] = row;
 	}
 	for (size_t i = 0; i < ret->n; i++)
-		g->flag.p[ret->p[i]] = 0;
+		am_graph_set_flag(g, ret->p[i], 0);
 	am_vec_free(&doc->a, &base);
 	am_vec_free(&doc->a, &blooms);
 	am_vec_free(&doc->a, &rows);
@@ -160,17 +160,17 @@ static int find_send(am_doc *doc, const am_sync *s, struct reply *r)
 		goto out;
 	for (size_t i = 0; i < s->their_need.n; i++) {
 		row = am_graph_find(g, &s->their_need.p[i]);
-		if (row == AM_NONE || g->flag.p[row] || (is_sent(doc, s, row) && !need_overrides(s)))
+		if (row == AM_NONE || am_graph_flag(g, row) || (is_sent(doc, s, row) && !need_overrides(s)))
 			continue;
-		g->flag.p[row] = 1;
+		am_graph_set_flag(g, row, 1);
 		r->send.p[r->send.n++] = row;
 	}
 	for (size_t i = 0; i < picked.n; i++)
-		if (!g->flag.p[picked.p[i]] && !is_sent(doc, s, picked.p[i]))
+		if (!am_graph_flag(g, picked.p[i]) && !is_sent(doc, s, picked.p[i]))
 			r->send.p[r->send.n++] = picked.p[i];
 	for (size_t i = 0; i < r->send.n; i++)
-		g->flag.p[r->send.p[i]] = 0;
-	if (s->peer_v2 && r->send.n > g->row.n / 3)
+		am_graph_set_flag(g, r->send.p[i], 0);
+	if (s->peer_v2 && r->send.n > g->hash.n / 3)
 		r->whole = true;
 out:
 	am_vec_free(&doc->a, &picked);
@@ -310,8 +310,8 @@ static int record(am_doc *doc, am_sync *s, const struct reply *r)
 		s->doc = doc;
 		s->sent.n = 0;
 	}
-	if (rc == AM_OK && r->whole && doc->graph.row.n)
-		rc = am_sent_add(s, 0, (uint32_t)doc->graph.row.n);
+	if (rc == AM_OK && r->whole && doc->graph.hash.n)
+		rc = am_sent_add(s, 0, (uint32_t)doc->graph.hash.n);
 	for (size_t i = 0; i < r->send.n && rc == AM_OK && !r->whole; i++)
 		rc = am_sent_add(s, r->send.p[i], r->send.p[i] + 1);
 	if (rc)

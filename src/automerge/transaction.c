@@ -170,6 +170,7 @@ out:
 static int commit(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash)
 {
 	struct am_tx *tx = doc->tx;
+	struct am_walk w = AM_WALK_START;
 	am_change c;
 	int rc;
 
@@ -184,7 +185,7 @@ static int commit(am_doc *doc, const char *message, size_t message_n, int64_t ti
 		c.deps = tx->deps;
 		c.n_deps = tx->n_deps;
 	}
-	rc = am_ops_collect(doc, c.actor, c.start_op, c.op_count, &c);
+	rc = am_ops_collect_on(doc, &w, c.actor, c.start_op, c.op_count, &c);
 	if (rc == AM_OK)
 		rc = am_commit_local(doc, &c, ret_hash);
 	am_change_fini(&c);
