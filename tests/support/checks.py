@@ -30,11 +30,11 @@ def connections_work(daemon) -> None:
             continue
         assert not peer.ask("p.error"), f"Z2: {peer.ask('p.error')}"
         cell = peer.add(f"z2-{next(numbers)}", "standing check")
-        peer.wait_acked()
+        peer.wait_acked(60)
         fresh = daemon.again(id_of(peer))
         fresh.wait_cell(cell, "standing check")
         peer.delete(cell)
-        peer.wait_acked()
+        peer.wait_acked(60)
         fresh.close()
 
 
