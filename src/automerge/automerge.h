@@ -328,6 +328,8 @@ typedef struct {
 typedef int (*am_mark_fn)(void *ctx, const am_mark_range *m);
 /* Ascending by name, then start. */
 AM_API int am_marks(am_doc *doc, const am_view *view, am_objid text, am_mark_fn fn, void *ctx);
+/* Those of the element at pos (start, end: that element), by name; past the end: none. */
+AM_API int am_marks_at(am_doc *doc, const am_view *view, am_objid text, size_t pos, am_mark_fn fn, void *ctx);
 typedef struct {
 	bool is_block;
 	const char *text; size_t text_n;          /* a run of text ... */

@@ -195,6 +195,48 @@ int am_marks(am_doc *doc, const am_view *view, am_objid text, am_mark_fn fn, voi
 	return rc;
 }
 
+/* The marks a set has in force, in name order; null ones are none. */
+static int report_set(am_doc *doc, const am_clock *clock, const struct am_mark_set *set, am_mark_range at, am_mark_fn fn,
+		      void *ctx)
+{
+	const struct am_ops *ops = doc->ops;
+	am_name_list names = {0};
+	int rc = am_mark_names(doc, set, &names);
+
+	am_mark_sort_names(doc, &names);
+	for (size_t i = 0; i < names.n && rc == 0; i++) {
+		uint32_t s = am_mark_set_get(doc, set, names.p[i]);
+		if (am_mark_is_null(ops, s))
+			continue;
+		at.name = (const char *)ops->names.p + ops->key.p[names.p[i]].off;
+		at.name_n = ops->key.p[names.p[i]].n;
+		am_value_at(doc, clock, s, 0, &at.value);
+		rc = fn(ctx, &at);
+	}
+	am_vec_free(&doc->a, &names);
+	return rc;
+}
+
+int am_marks_at(am_doc *doc, const am_view *view, am_objid text, size_t pos, am_mark_fn fn, void *ctx)
+{
+	const am_clock *clock = am_scope(doc, view);
+	struct am_mark_set set = {0};
+	struct am_elem e;
+	struct am_piece p;
+	uint32_t slot;
+	int rc = text_slot(doc, clock, text, &slot);
+
+	if (rc || !doc->ops->obj.p[slot].s.marks || am_elem_find(doc, clock, slot, pos, &e))
+		return rc;
+	for (uint32_t s = am_seq_first(doc->ops, slot); s != e.piece.s && rc == AM_OK; s = am_seq_next(doc->ops, s))
+		if (doc->ops->span.p[s].action == AM_ACT_MARK && am_piece_at(doc, clock, s, &p))
+			rc = am_mark_set_meet(doc, &set, s);
+	if (rc == AM_OK)
+		rc = report_set(doc, clock, &set, (am_mark_range){.start = e.start, .end = e.start + e.w}, fn, ctx);
+	am_vec_free(&doc->a, &set.open);
+	return rc;
+}
+
 /* ---- am_spans ---- */
 
 struct spans {

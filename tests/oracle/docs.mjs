@@ -5,6 +5,7 @@ import { CError, fromBase64, toBase64 } from './driver.mjs'
 import { generate } from './generate.mjs'
 import { isPanic } from './npm_peer.mjs'
 import { applyPatches, readTable, tableOf } from './patches.mjs'
+import { askC, askNpm, cursorQuestions, derived, plainMarksAt, questions } from './reads.mjs'
 import { Random } from './random.mjs'
 import { hexToF64, plainOfTyped } from './values.mjs'
 
@@ -36,6 +37,7 @@ export function plainDump(d) {
     length: d.length,
     marks: d.marks.map(([n, s, e, v]) => [n, s, e, plainOfTyped(v)]).sort(byName),
     spans: d.spans.map((s) => (s[0] === 'text' ? ['text', s[1], sortedPlain(s[2])] : ['block', sorted(s[1])])),
+    placed: d.placed.map(([at, vs]) => [at, vs.map(plainDump)]),
   }
 }
 
@@ -44,7 +46,11 @@ export function npmDump(d) {
   if (Array.isArray(d)) return d
   if ('map' in d) return { id: d.id, map: d.map.map(([k, vs]) => [k, vs.map(npmDump)]) }
   if ('list' in d) return { id: d.id, list: d.list.map((vs) => vs.map(npmDump)) }
-  return { ...d, spans: d.spans.map((s) => (s[0] === 'text' ? ['text', s[1], sortKeys(s[2])] : ['block', sorted(s[1])])) }
+  return {
+    ...d,
+    spans: d.spans.map((s) => (s[0] === 'text' ? ['text', s[1], sortKeys(s[2])] : ['block', sorted(s[1])])),
+    placed: d.placed.map(([at, vs]) => [at, vs.map(npmDump)]),
+  }
 }
 
 // Keys sorted by code unit all the way down, to compare block maps.
@@ -147,10 +153,7 @@ async function checkFile(c, neu, ref, r) {
   same('heads of the plain file', ref.heads, await c.call({ op: 'heads', doc: 'y' }))
   for (const h of ref.views) await checkView(c, h)
   await checkPatches(c, [{ heads: [], dump: { id: '_root', map: [] } }, ...ref.views, ref], r)
-  for (const q of ref.cursors) {
-    same(`cursor ${q.index} ${q.move}`, q.cursor, await c.call({ op: 'cursor', doc: 'x', obj: q.obj, index: q.index, move: q.move, heads: q.heads }))
-    same(`position of cursor ${q.cursor}`, q.now, await c.call({ op: 'cursor_position', doc: 'x', obj: q.obj, cursor: q.cursor }))
-  }
+  await checkReads(c, 'x', neu, 'reload', [{ dump: ref.dump }, ...ref.views], r)
   await checkChanges(c, neu, ref, r)
 }
 
@@ -159,7 +162,8 @@ async function checkView(c, h) {
   same(`values as of ${h.heads}`, h.dump, await cRead(c, 'x', h.heads))
   same(`changes after ${h.heads}`, h.after, await c.call({ op: 'save_after', doc: 'x', heads: h.heads }))
   await c.call({ op: 'fork', doc: 'y', from: 'x', heads: h.heads })
-  same(`heads of a fork at ${h.heads}`, h.heads, await c.call({ op: 'heads', doc: 'y' }))
+  same(`heads of a fork at ${h.heads}`, h.fork.heads, await c.call({ op: 'heads', doc: 'y' }))
+  same(`changes of a fork at ${h.heads}`, h.fork.changes, (await c.call({ op: 'changes', doc: 'y' })).sort())
   same(`values of a fork at ${h.heads}`, h.dump, await cRead(c, 'y'))
 }
 
@@ -204,7 +208,7 @@ async function checkChanges(c, neu, ref, r) {
 }
 
 // What C made from the same program: npm must read it as C does.
-async function checkMadeByC(c, peers, flavour, program, results) {
+async function checkMadeByC(c, peers, seed, flavour, program, results) {
   const made = await playC(c, program)
   if (flavour.parity) {
     program.forEach((req, i) => {
@@ -216,6 +220,25 @@ async function checkMadeByC(c, peers, flavour, program, results) {
   }
   const docs = [...new Set(program.map((q) => q.doc))]
   for (const doc of docs) await checkDocByC(c, peers, doc, flavour)
+  if (docs.includes('d0')) await checkReadsByC(c, peers, flavour, commitsOf(program, made), new Random(`${seed}/reads`))
+}
+
+const commitsOf = (program, results) => program.flatMap((q, i) => ((q.op === 'commit' || q.op === 'empty_change') && results[i].ok ? [results[i].ok] : []))
+
+// The newest release and the old one read C's merged document as it is and was.
+async function checkReadsByC(c, peers, flavour, commits, r) {
+  const states = [{ dump: await cRead(c, 'd0') }]
+  const data = await c.call({ op: 'save', doc: 'd0', flags: 0 })
+  for (let i = 0; i < 2 && commits.length; i++) {
+    const heads = pickHeads(r, commits)
+    if (await c.call({ op: 'covers', doc: 'd0', of: await c.call({ op: 'heads', doc: 'd0' }), heads })) states.push({ heads, dump: await cRead(c, 'd0', heads) })
+  }
+  for (const peer of peers) {
+    if (peer.which === 'old' && flavour.textPuts) continue // F10
+    peer.call({ op: 'load', doc: 'reload', data, actor: 'ee' })
+    for (const s of states.slice(1)) same(`${peer.which}: values of C's file as of ${s.heads}`, npmDump(peer.call({ op: 'dump', doc: 'reload', heads: s.heads })), s.dump)
+    await checkReads(c, 'd0', peer, 'reload', states, r)
+  }
 }
 
 async function checkDocByC(c, peers, doc, flavour) {
@@ -238,12 +261,11 @@ async function checkDocByC(c, peers, doc, flavour) {
   }
 }
 
-function textsIn(d, out = []) {
-  if (Array.isArray(d)) return out
-  if ('text' in d) out.push(d)
-  for (const [, vs] of d.map ?? []) for (const v of vs) textsIn(v, out)
-  for (const vs of d.list ?? []) for (const v of vs) textsIn(v, out)
-  return out
+// Some older states, most of them of one commit, some of two at once.
+function pickHeads(r, commits) {
+  const heads = [r.pick(commits)]
+  if (r.chance(0.3)) heads.push(r.pick(commits))
+  return [...new Set(heads)]
 }
 
 // What the newest release says about its own file, read back.
@@ -251,34 +273,18 @@ function reference(neu, commits, r) {
   const save = neu.call({ op: 'save', doc: 'd0', flags: 0 })
   neu.call({ op: 'load', doc: 'reload', data: save, actor: 'ee' })
   const q = (op, more) => neu.call({ op, doc: 'reload', ...more })
-  const ref = { save, plain: q('save', { flags: 1 }), heads: q('heads'), changes: q('changes'), dump: npmDump(q('dump')), views: [], cursors: [] }
+  const ref = { save, plain: q('save', { flags: 1 }), heads: q('heads'), changes: q('changes'), dump: npmDump(q('dump')), views: [] }
   for (let i = 0; i < 3 && commits.length; i++) {
-    const heads = [r.pick(commits)]
-    try {
-      ref.views.push({ heads, dump: npmDump(q('dump', { heads })), after: q('save_after', { heads }) })
-    } catch (e) {
-      if (isPanic(e)) throw new OraclePanic(`new: ${e.message}`)
-    }
-  }
-  for (const t of textsIn(ref.dump).slice(0, 3)) {
-    for (let i = 0; i < 2 && t.length; i++) {
-      const at = { obj: t.id, index: r.below(t.length), move: r.pick(['before', 'after']) }
-      const cursor = q('cursor', at)
-      ref.cursors.push({ ...at, cursor, now: q('cursor_position', { obj: t.id, cursor }) })
-    }
-    const view = r.pick(ref.views.filter((v) => textsIn(v.dump).some((x) => x.id === t.id && x.length)))
-    if (view) {
-      const then = textsIn(view.dump).find((x) => x.id === t.id)
-      const at = { obj: t.id, index: r.below(then.length), move: r.pick(['before', 'after']), heads: view.heads }
-      const cursor = q('cursor', at)
-      ref.cursors.push({ ...at, cursor, now: q('cursor_position', { obj: t.id, cursor }) })
-    }
+    const heads = pickHeads(r, commits)
+    neu.call({ op: 'fork', doc: 'forked', from: 'reload', heads, actor: 'ff' })
+    const fork = { heads: neu.call({ op: 'heads', doc: 'forked' }), changes: neu.call({ op: 'changes', doc: 'forked' }).sort() }
+    ref.views.push({ heads, dump: npmDump(q('dump', { heads })), after: q('save_after', { heads }), fork })
   }
   return ref
 }
 
 async function checkMadeByNpm({ c, neu }, seed, program, results) {
-  const commits = program.flatMap((q, i) => ((q.op === 'commit' || q.op === 'empty_change') && results[i].ok ? [results[i].ok] : []))
+  const commits = commitsOf(program, results)
   const r = new Random(`${seed}/check`)
   let ref
   try {
@@ -290,6 +296,23 @@ async function checkMadeByNpm({ c, neu }, seed, program, results) {
   await checkFile(c, neu, ref, r)
 }
 
+// The same questions to both; states: [{heads, dump}], heads undefined = now.
+async function checkReads(c, doc, peer, theirs, states, r) {
+  const first = questions(r, states)
+  const answers = askNpm(peer, theirs, first)
+  const more = cursorQuestions(r, states, first, answers)
+  const all = [...first, ...more]
+  const want = [...answers, ...askNpm(peer, theirs, more)]
+  const got = await askC(c, doc, all)
+  all.forEach((q, i) => {
+    if (!want[i].unknown) same(`${peer.which}: ${JSON.stringify(q)}`, want[i], got[i])
+  })
+  for (const [q, answer] of derived(r, states)) {
+    const mine = await c.call({ ...q, doc })
+    same(`as the values have it: ${JSON.stringify(q)}`, answer, q.op === 'marks_at' ? plainMarksAt(mine) : mine)
+  }
+}
+
 // Everything about one program. Throws Difference or OraclePanic.
 export async function checkProgram(ctx, seed, flavour, program) {
   const { c, neu, old } = ctx
@@ -297,7 +320,7 @@ export async function checkProgram(ctx, seed, flavour, program) {
   const results = playNpm(neu, program)
   if (!flavour.zeroMarks) await checkMadeByNpm(ctx, seed, program, results)
   const readers = flavour.forOld ? [neu, old] : [neu]
-  await checkMadeByC(c, readers, flavour, program, results)
+  await checkMadeByC(c, readers, seed, flavour, program, results)
   if (flavour.forOld && !flavour.zeroMarks) await checkOld(c, old, flavour, program, results, notes)
   return notes
 }

@@ -175,8 +175,21 @@ export class NpmPeer {
     dump(r) {
       return dump(this.doc(r.doc), r.obj ? this.obj(r.obj) : '_root', 'map', r.heads)
     },
+    length(r) {
+      return this.doc(r.doc).length(this.obj(r.obj), r.heads)
+    },
+    text(r) {
+      return this.doc(r.doc).text(this.obj(r.obj), r.heads)
+    },
+    marks_at(r) {
+      return this.doc(r.doc).marksAt(this.obj(r.obj), r.index, r.heads)
+    },
+    get(r) {
+      const [t, v] = this.doc(r.doc).getWithType(this.obj(r.obj), r.key ?? r.index, r.heads)
+      return ['map', 'list', 'text'].includes(t) ? { t } : fromNpm(t, v)
+    },
     cursor(r) {
-      return this.doc(r.doc).getCursor(this.obj(r.obj), r.index, r.heads, r.move)
+      return this.doc(r.doc).getCursor(this.obj(r.obj), r.index ?? 'end', r.heads, r.move)
     },
     cursor_position(r) {
       return this.doc(r.doc).getCursorPosition(this.obj(r.obj), r.cursor, r.heads)
@@ -230,7 +243,21 @@ function dumpText(d, id, heads) {
     length: d.length(id, heads),
     marks: d.marks(id, heads).map((m) => [m.name, m.start, m.end, plainOfNpm(m.value)]).sort(byName),
     spans: d.spans(id, heads).map(dumpSpan),
+    placed: dumpPlaced(d, id, heads),
   }
+}
+
+// What a text shows but its string does not: objects in it, and conflicts.
+function dumpPlaced(d, id, heads) {
+  const out = []
+  const n = d.length(id, heads)
+  for (let i = 0; i < n; ) {
+    const vs = d.getAll(id, i, heads)
+    const [t, v] = vs.at(-1)
+    if (t !== 'str' || vs.length > 1) out.push([i, vs.map((x) => dumpValue(d, x, heads))])
+    i += t === 'str' ? v.length : 1
+  }
+  return out
 }
 
 // All that is visible, with every conflicting value and its id.

@@ -11,7 +11,8 @@ struct reading {
 	am_doc *doc;
 	am_view *view;
 	am_objid obj;
-	size_t n; /* entries written at this level */
+	size_t n;      /* entries written at this level */
+	am_objid last; /* highest of a register */
 };
 
 static int start(struct oracle *o, struct reading *ret)
@@ -58,10 +59,48 @@ static int dump_value(void *ctx, const am_value *v)
 	return 0;
 }
 
+/* One place, three ways to ask for its winner. */
+static int agree(const am_value *each, const am_value *got, am_objid last, size_t n)
+{
+	bool same = each->type == got->type && each->id.ctr == got->id.ctr && each->id.actor == got->id.actor &&
+		    each->conflict == got->conflict && got->id.ctr == last.ctr && got->id.actor == last.actor &&
+		    got->conflict == (n > 1);
+	return same ? 0 : AM_E_FORMAT;
+}
+
+static int note_last(void *ctx, const am_value *v)
+{
+	struct reading *r = ctx;
+	r->n++;
+	r->last = v->id;
+	return 0;
+}
+
+static int check_key(const struct reading *r, const char *key, size_t key_n, const am_value *v)
+{
+	struct reading all = *r;
+	am_value got;
+	all.n = 0;
+	int rc = am_map_get(r->doc, r->view, r->obj, key, key_n, &got);
+	if (!rc)
+		rc = am_map_get_all(r->doc, r->view, r->obj, key, key_n, note_last, &all);
+	return rc ? rc : agree(v, &got, all.last, all.n);
+}
+
+static int check_element(const struct reading *r, size_t index, const am_value *v)
+{
+	struct reading all = *r;
+	am_value got;
+	all.n = 0;
+	int rc = am_list_get(r->doc, r->view, r->obj, index, &got);
+	if (!rc)
+		rc = am_list_get_all(r->doc, r->view, r->obj, index, note_last, &all);
+	return rc ? rc : agree(v, &got, all.last, all.n);
+}
+
 static int dump_key(void *ctx, const char *key, size_t key_n, const am_value *v)
 {
 	struct reading *r = ctx, inner = *r;
-	(void)v;
 	comma(r);
 	buf_append_byte(&r->o->out, '[');
 	json_append_str(&r->o->out, key, key_n);
@@ -69,19 +108,18 @@ static int dump_key(void *ctx, const char *key, size_t key_n, const am_value *v)
 	inner.n = 0;
 	int rc = am_map_get_all(r->doc, r->view, r->obj, key, key_n, dump_value, &inner);
 	buf_append_str(&r->o->out, "]]");
-	return rc;
+	return rc ? rc : check_key(r, key, key_n, v);
 }
 
 static int dump_element(void *ctx, size_t index, const am_value *v)
 {
 	struct reading *r = ctx, inner = *r;
-	(void)v;
 	comma(r);
 	buf_append_byte(&r->o->out, '[');
 	inner.n = 0;
 	int rc = am_list_get_all(r->doc, r->view, r->obj, index, dump_value, &inner);
 	buf_append_byte(&r->o->out, ']');
-	return rc;
+	return rc ? rc : check_element(r, index, v);
 }
 
 static int put_mark(void *ctx, const am_mark_range *m)
@@ -159,6 +197,30 @@ static int put_text(struct reading *r)
 	return rc;
 }
 
+/* What a text shows but its string does not: objects in it and conflicts, [position, [values]] each. */
+static int dump_placed(void *ctx, size_t index, const am_value *v)
+{
+	struct reading *r = ctx, inner = *r;
+	if ((v->type == AM_STR && !v->conflict) || (v->type == AM_STR && !v->s.n))
+		return 0; /* an element without width has no position of its own */
+	comma(r);
+	buf_printf(&r->o->out, "[%zu,[", index);
+	inner.n = 0;
+	int rc = am_list_get_all(r->doc, r->view, r->obj, index, dump_value, &inner);
+	buf_append_str(&r->o->out, "]]");
+	return rc;
+}
+
+static int put_placed(struct reading *r)
+{
+	struct reading inner = *r;
+	inner.n = 0;
+	buf_append_byte(&r->o->out, '[');
+	int rc = am_list_each(r->doc, r->view, r->obj, 0, SIZE_MAX, dump_placed, &inner);
+	buf_append_byte(&r->o->out, ']');
+	return rc;
+}
+
 static int dump_text(struct reading *r)
 {
 	buf_append_str(&r->o->out, ",\"text\":");
@@ -167,7 +229,10 @@ static int dump_text(struct reading *r)
 	if (!rc)
 		rc = put_marks(r);
 	buf_append_str(&r->o->out, ",\"spans\":");
-	return rc ? rc : put_spans(r);
+	if (!rc)
+		rc = put_spans(r);
+	buf_append_str(&r->o->out, ",\"placed\":");
+	return rc ? rc : put_placed(r);
 }
 
 static int dump(struct reading *r, am_objid obj, am_type type)
@@ -240,6 +305,29 @@ static int op_text(struct oracle *o)
 static int op_marks(struct oracle *o)
 {
 	return read_one(o, put_marks);
+}
+
+static int put_name(void *ctx, const am_mark_range *m)
+{
+	struct reading *r = ctx;
+	comma(r);
+	json_append_str(&r->o->out, m->name, m->name_n);
+	buf_append_byte(&r->o->out, ':');
+	oracle_put_value(&r->o->out, &m->value);
+	return 0;
+}
+
+static int put_marks_at(struct reading *r)
+{
+	buf_append_byte(&r->o->out, '{');
+	int rc = am_marks_at(r->doc, r->view, r->obj, (size_t)oracle_int(r->o, "index", 0), put_name, r);
+	buf_append_byte(&r->o->out, '}');
+	return rc;
+}
+
+static int op_marks_at(struct oracle *o)
+{
+	return read_one(o, put_marks_at);
 }
 
 static int op_spans(struct oracle *o)
@@ -342,6 +430,7 @@ static int put_patch(void *ctx, const am_patch *p)
 		json_append_str(out, p->mark, p->mark_n);
 	}
 	if (p->kind != AM_PATCH_SPLICE && p->kind != AM_PATCH_DELETE) {
+		buf_printf(out, ",\"conflict\":%s", p->value.conflict ? "true" : "false");
 		buf_append_str(out, ",\"value\":");
 		oracle_put_value(out, &p->value);
 	}
@@ -377,6 +466,7 @@ const struct oracle_op oracle_read_ops[] = {
 	{"json", op_json},
 	{"text", op_text},
 	{"marks", op_marks},
+	{"marks_at", op_marks_at},
 	{"spans", op_spans},
 	{"length", op_length},
 	{"get", op_get},
