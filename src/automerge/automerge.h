@@ -280,12 +280,50 @@ AM_API int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, 
 /* Turns the text into `text` with few edits, never splitting a grapheme cluster. */
 AM_API int am_text_update(am_doc *doc, am_objid obj, const char *text, size_t n);
 
+typedef struct am_mark_range {
+	size_t start, end; /* in text units */
+	const char *name; size_t name_n;
+	am_value value;
+} am_mark_range;
 typedef enum { AM_EXPAND_AFTER = 0, AM_EXPAND_BEFORE, AM_EXPAND_BOTH, AM_EXPAND_NONE } am_expand;
 /* value AM_NULL removes the mark there. */
 AM_API int am_mark(am_doc *doc, am_objid text, size_t start, size_t end, am_expand expand, const char *name,
 		   size_t name_n, const am_value *value);
 AM_API int am_split_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret);
 AM_API int am_join_block(am_doc *doc, am_objid text, size_t pos);
+/* A new, empty block in place of the one at pos. */
+AM_API int am_replace_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret);
+
+/* A value with all it holds. */
+typedef struct am_tree {
+	const char *key; size_t key_n;  /* children of a map: each key once */
+	am_value value;                 /* type and scalar; for AM_TEXT its string in s */
+	const struct am_tree *children; /* AM_MAP, AM_LIST */
+	size_t n_children;
+} am_tree;
+/* Makes an object read as the tree does, keeping what is right: values that are
+ * equal stay, objects of the same type are updated in place, texts as am_text_update
+ * does, list elements by position. AM_E_TYPE when the tree is of another type.
+ * Nothing in the tree may be borrowed from this document. */
+AM_API int am_object_update(am_doc *doc, am_objid obj, const am_tree *tree);
+
+typedef struct {
+	const char *name; size_t name_n;
+	am_expand expand;
+} am_mark_expand;
+typedef struct {
+	const am_tree *block;             /* an AM_MAP; NULL: a run of text ... */
+	const char *text; size_t text_n;
+	const am_mark_range *marks;       /* ... with exactly these marks; start, end are not looked at */
+	size_t n_marks;
+} am_span;
+/* Makes a text read as these spans (am_spans): text by few edits that never split a
+ * grapheme cluster, blocks kept where equal and updated in place where another one
+ * stands at their place, then marks: ranges that are not wanted get a null mark,
+ * missing ones a new mark. Those marks expand as `per_mark` says for their name,
+ * else as `expand`. Nothing given may be borrowed from this document. */
+AM_API int am_spans_update(am_doc *doc, am_objid text, const am_span *spans, size_t n, am_expand expand,
+			   const am_mark_expand *per_mark, size_t n_per_mark);
 
 /* ---- reads ---------------------------------------------------------------------------------- */
 
@@ -320,11 +358,6 @@ AM_API int am_map_get_all(am_doc *doc, const am_view *view, am_objid obj, const 
 AM_API int am_list_get_all(am_doc *doc, const am_view *view, am_objid obj, size_t index, am_value_fn fn, void *ctx);
 AM_API int am_text(am_doc *doc, const am_view *view, am_objid obj, am_buf *out);
 
-typedef struct {
-	size_t start, end; /* in text units */
-	const char *name; size_t name_n;
-	am_value value;
-} am_mark_range;
 typedef int (*am_mark_fn)(void *ctx, const am_mark_range *m);
 /* Ascending by name, then start. */
 AM_API int am_marks(am_doc *doc, const am_view *view, am_objid text, am_mark_fn fn, void *ctx);

@@ -8,8 +8,12 @@ size_t am_text_cluster(const uint8_t *p, size_t n)
 {
 	utf8proc_int32_t state = 0;
 	uint32_t prev, cp;
-	size_t at = utf8_decode(p, n, &prev);
+	size_t at;
 
+	/* Between two ASCII characters there is always a boundary, but for CR LF. */
+	if (p[0] < 0x80 && (n == 1 || (p[1] < 0x80 && p[0] != '\r')))
+		return 1;
+	at = utf8_decode(p, n, &prev);
 	if (at == 0)
 		return n;
 	while (at < n) {

@@ -758,23 +758,27 @@ int am_list_insert(am_doc *doc, am_objid obj, size_t index, const am_value *v)
 	return am_edit_end(&e, rc ? rc : insert_value(&e, &at, v));
 }
 
-static int insert_object(am_doc *doc, am_objid obj, unsigned kinds, size_t index, am_type type, am_objid *ret)
+int am_edit_insert_object(struct am_edit *e, size_t pos, am_type type, am_objid *ret)
 {
 	am_op op = {.run = 1};
-	struct am_edit e;
 	struct spot at;
-	int rc = am_edit_begin(doc, obj, kinds, &e);
+	int rc = make_action(type, &op.action);
 
-	if (rc)
-		return rc;
-	rc = make_action(type, &op.action);
 	if (rc == AM_OK)
-		rc = find_spot(&e, index, &at);
+		rc = find_spot(e, pos, &at);
 	if (rc == AM_OK)
-		rc = insert_at(&e, &at, &op);
+		rc = insert_at(e, &at, &op);
 	if (rc == AM_OK)
 		*ret = op.id;
-	return am_edit_end(&e, rc);
+	return rc;
+}
+
+static int insert_object(am_doc *doc, am_objid obj, unsigned kinds, size_t index, am_type type, am_objid *ret)
+{
+	struct am_edit e;
+	int rc = am_edit_begin(doc, obj, kinds, &e);
+
+	return rc ? rc : am_edit_end(&e, am_edit_insert_object(&e, index, type, ret));
 }
 
 int am_list_insert_object(am_doc *doc, am_objid obj, size_t index, am_type type, am_objid *ret)
@@ -787,26 +791,40 @@ int am_split_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret)
 	return insert_object(doc, text, AM_EDIT_TEXT, pos, AM_MAP, ret);
 }
 
+static int join_block(struct am_edit *e, size_t pos)
+{
+	struct slot t;
+	am_id win;
+	int rc = slot_of_index(e, pos, &t);
+
+	if (rc)
+		return rc;
+	if (e->ops->span.p[t.s].action != AM_ACT_MAKE_MAP)
+		return AM_E_TYPE;
+	win = e->ops->span.p[t.s].id; /* the winner alone: what it won against comes back */
+	t.op.refs = &win;
+	t.op.n_refs = 1;
+	t.op.action = AM_ACT_DEL;
+	return am_edit_emit(e, &t.op);
+}
+
 int am_join_block(am_doc *doc, am_objid text, size_t pos)
 {
 	struct am_edit e;
-	struct slot t;
-	am_id win;
+	int rc = am_edit_begin(doc, text, AM_EDIT_TEXT, &e);
+
+	return rc ? rc : am_edit_end(&e, join_block(&e, pos));
+}
+
+int am_replace_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret)
+{
+	struct am_edit e;
 	int rc = am_edit_begin(doc, text, AM_EDIT_TEXT, &e);
 
 	if (rc)
 		return rc;
-	rc = slot_of_index(&e, pos, &t);
-	if (rc == AM_OK && e.ops->span.p[t.s].action != AM_ACT_MAKE_MAP)
-		rc = AM_E_TYPE;
-	if (rc == AM_OK) {
-		win = e.ops->span.p[t.s].id; /* the winner alone: what it won against comes back */
-		t.op.refs = &win;
-		t.op.n_refs = 1;
-		t.op.action = AM_ACT_DEL;
-		rc = am_edit_emit(&e, &t.op);
-	}
-	return am_edit_end(&e, rc);
+	rc = join_block(&e, pos);
+	return am_edit_end(&e, rc ? rc : am_edit_insert_object(&e, pos, AM_MAP, ret));
 }
 
 int am_list_put(am_doc *doc, am_objid obj, size_t index, const am_value *v)

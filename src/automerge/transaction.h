@@ -43,4 +43,5 @@ int am_scalar_encode(const am_value *v, struct am_scalar *ret);
 
 /* Splices; the edit is begun. */
 int am_edit_text(struct am_edit *e, size_t pos, size_t del, const uint8_t *text, size_t n);
+int am_edit_insert_object(struct am_edit *e, size_t pos, am_type type, am_objid *ret);
 #endif

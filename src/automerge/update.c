@@ -1,193 +1,195 @@
-/* am_text_update: the difference of two texts as few splices.
- *
- * Myers' O(ND) difference in linear space over grapheme clusters: trim what is
- * common at both ends, find the middle of a shortest path by searching from both
- * corners at once, split there. Where a search becomes expensive the rest of the
- * range is replaced as a whole. */
+/* am_text_update: the difference of two texts as few splices. */
+#include "automerge/update.h"
+
+#include "automerge/sequence.h"
 #include "automerge/text.h"
-#include "automerge/transaction.h"
 #include "automerge/view.h"
 #include "base/utf8.h"
 
-#define SEARCH_MAX 4096 /* edits a single search may find before it gives up */
-
-struct clusters {
-	const uint8_t *p;
-	size_t n;
-	uint32_t *at;    /* n + 1 byte offsets */
-	uint32_t *units; /* n + 1 positions in text units */
-};
-struct range { size_t a0, a1, b0, b1; };
-struct update {
-	struct am_edit *e;
-	struct clusters a, b; /* what is there, what shall be */
-	int64_t *fwd, *bwd;   /* furthest reach per diagonal, index 0 in the middle */
-	int64_t reach;        /* diagonals on either side of the middle */
-	size_t work;          /* steps left before everything is replaced */
-	AM_VEC(struct range) todo;
-};
-
-static int cut(am_doc *doc, const uint8_t *p, size_t n, struct clusters *c)
+void am_side_fini(am_doc *doc, struct am_side *s)
 {
-	size_t at = 0, units = 0, count = 0;
+	am_out_free(&s->text);
+	am_vec_free(&doc->a, &s->tok);
+	am_vec_free(&doc->a, &s->block);
+}
 
-	c->p = p;
-	c->at = am_mem_realloc(&doc->a, NULL, n + 1, sizeof *c->at);
-	c->units = am_mem_realloc(&doc->a, NULL, n + 1, sizeof *c->units);
-	if (!c->at || !c->units)
+static int add_token(am_doc *doc, struct am_side *s, struct am_token t)
+{
+	if (am_vec_reserve(&doc->a, &s->tok, 1))
 		return AM_E_NOMEM;
-	while (at < n) {
-		size_t len = am_text_cluster(p + at, n - at);
-		c->at[count] = (uint32_t)at;
-		c->units[count++] = (uint32_t)units;
-		units += am_text_units(doc->opts.text_unit, p + at, len);
-		at += len;
-	}
-	c->at[count] = (uint32_t)at;
-	c->units[count] = (uint32_t)units;
-	c->n = count;
+	s->tok.p[s->tok.n++] = t;
 	return AM_OK;
 }
 
-static bool same(const struct update *u, size_t i, size_t j)
+int am_side_cut(am_doc *doc, struct am_side *s, size_t from)
 {
-	size_t n = u->a.at[i + 1] - u->a.at[i];
+	int rc = s->text.err;
 
-	return n == u->b.at[j + 1] - u->b.at[j] && memcmp(u->a.p + u->a.at[i], u->b.p + u->b.at[j], n) == 0;
+	for (size_t n; from < s->text.n && rc == AM_OK; from += n) {
+		n = am_text_cluster(s->text.p + from, s->text.n - from);
+		rc = add_token(doc, s, (struct am_token){(uint32_t)from, (uint32_t)n,
+				(uint32_t)am_text_units(doc->opts.text_unit, s->text.p + from, n), AM_NONE});
+	}
+	return rc;
 }
 
-/* Everything before the range already reads as it shall, so the position of an
- * edit is that of its place in the new text. */
-static int replace(struct update *u, size_t a0, size_t a1, size_t b0, size_t b1)
-{
-	return am_edit_text(u->e, u->b.units[b0], u->a.units[a1] - u->a.units[a0], u->b.p + u->b.at[b0],
-			    u->b.at[b1] - u->b.at[b0]);
-}
+/* ---- what is there ---- */
 
-static void trim(const struct update *u, struct range *r)
-{
-	while (r->a0 < r->a1 && r->b0 < r->b1 && same(u, r->a0, r->b0))
-		r->a0++, r->b0++;
-	while (r->a0 < r->a1 && r->b0 < r->b1 && same(u, r->a1 - 1, r->b1 - 1))
-		r->a1--, r->b1--;
-}
+struct elem_end { uint32_t at, w; }; /* byte behind an element, its width */
+struct reader {
+	const struct am_edit *e;
+	struct am_side *s;
+	AM_VEC(struct elem_end) end; /* elements not in tokens yet */
+	size_t from;                 /* their first byte */
+};
 
-/* One step further on every diagonal of one direction. True when the two searches
- * met; (*ret_x, *ret_y) is then where, counted from this direction's corner. */
-static bool advance(struct update *u, const struct range *r, int64_t d, bool backward, int64_t *ret_x, int64_t *ret_y)
+/* Clusters, joined where one would end inside an element. */
+static int flush(struct reader *r)
 {
-	int64_t n = (int64_t)(r->a1 - r->a0), m = (int64_t)(r->b1 - r->b0), delta = n - m;
-	int64_t *v = backward ? u->bwd : u->fwd, *other = backward ? u->fwd : u->bwd;
-	bool odd = delta & 1;
+	am_doc *doc = r->e->doc;
+	const struct am_out *t = &r->s->text;
+	size_t from = r->from, at = from, i = 0;
+	uint32_t w = 0;
+	int rc = t->err;
 
-	for (int64_t k = d; k >= -d; k -= 2) {
-		int64_t x = k == -d || (k != d && v[k - 1] < v[k + 1]) ? v[k + 1] : v[k - 1] + 1;
-		int64_t y = x - k, x0 = x, y0 = y, met = delta - k;
-		while (x >= 0 && y >= 0 && x < n && y < m &&
-		       (backward ? same(u, (size_t)((int64_t)r->a1 - 1 - x), (size_t)((int64_t)r->b1 - 1 - y))
-				 : same(u, (size_t)((int64_t)r->a0 + x), (size_t)((int64_t)r->b0 + y))))
-			x++, y++, u->work -= u->work > 0;
-		v[k] = x;
-		if (odd == backward || met < -(d - !backward) || met > d - !backward)
+	while (at < t->n && rc == AM_OK) {
+		at += am_text_cluster(t->p + at, t->n - at);
+		while (i < r->end.n && r->end.p[i].at <= at)
+			w += r->end.p[i++].w;
+		if (i == 0 || r->end.p[i - 1].at != at)
 			continue;
-		if (x + other[met] >= n) {
-			*ret_x = backward ? x : x0;
-			*ret_y = backward ? y : y0;
-			return true;
-		}
+		rc = add_token(doc, r->s, (struct am_token){(uint32_t)from, (uint32_t)(at - from), w, AM_NONE});
+		from = at;
+		w = 0;
 	}
-	u->work -= u->work > (size_t)d ? (size_t)d : u->work;
-	return false;
+	r->end.n = 0;
+	r->from = t->n;
+	return rc;
 }
 
-/* A point on a shortest path through r; false when the search is given up. */
-static bool middle(struct update *u, const struct range *r, size_t *ret_a, size_t *ret_b)
+static int read_text(struct reader *r, const struct am_piece *p)
 {
-	int64_t n = (int64_t)(r->a1 - r->a0), m = (int64_t)(r->b1 - r->b0), x = 0, y = 0;
-	int64_t limit = (n + m + 1) / 2 + 1;
+	am_doc *doc = r->e->doc;
+	uint32_t at = (uint32_t)r->s->text.n;
+	const uint8_t *t;
+	size_t n;
 
-	if (limit > u->reach - 1)
-		limit = u->reach - 1;
-	u->fwd[1] = u->bwd[1] = 0;
-	for (int64_t d = 0; d < limit && u->work; d++) {
-		if (advance(u, r, d, false, &x, &y)) {
-			*ret_a = r->a0 + (size_t)x;
-			*ret_b = r->b0 + (size_t)y;
-			return true;
-		}
-		if (advance(u, r, d, true, &x, &y)) {
-			*ret_a = r->a1 - (size_t)x;
-			*ret_b = r->b1 - (size_t)y;
-			return true;
-		}
+	am_piece_text(doc, p, &t, &n);
+	if (n == 0)
+		return AM_OK; /* without width: nothing can be said about it */
+	if (n > INT32_MAX - at)
+		return AM_E_LIMIT;
+	am_out_put(&r->s->text, t, n);
+	if (am_vec_reserve(&doc->a, &r->end, p->n))
+		return AM_E_NOMEM;
+	if (p->n == 1) {
+		r->end.p[r->end.n++] = (struct elem_end){at + (uint32_t)n, p->w};
+		return AM_OK;
 	}
-	return false;
+	for (size_t i = 0, len; i < n; i += len) {
+		len = am_text_scalar(t[i]);
+		r->end.p[r->end.n++] = (struct elem_end){
+			at + (uint32_t)(i + len), (uint32_t)am_text_units(doc->opts.text_unit, t + i, len)};
+	}
+	return AM_OK;
 }
 
-static int solve(struct update *u)
+static int read_block(struct reader *r, const struct am_piece *p)
 {
-	am_doc *doc = u->e->doc;
+	am_doc *doc = r->e->doc;
+	int rc = flush(r);
+
+	if (rc || am_vec_reserve(&doc->a, &r->s->block, 1))
+		return rc ? rc : AM_E_NOMEM;
+	r->s->block.p[r->s->block.n++] = doc->ops->span.p[p->win].id;
+	return add_token(doc, r->s, (struct am_token){(uint32_t)r->s->text.n, 0, p->w, (uint32_t)r->s->block.n - 1});
+}
+
+int am_side_read(const struct am_edit *e, bool blocks, struct am_side *ret)
+{
+	const struct am_ops *ops = e->ops;
+	struct reader r = {.e = e, .s = ret};
+	struct am_piece p;
 	int rc = AM_OK;
 
-	while (u->todo.n && rc == AM_OK) {
-		struct range r = u->todo.p[--u->todo.n];
-		size_t x, y;
-		trim(u, &r);
-		if (r.a0 == r.a1 && r.b0 == r.b1)
+	for (uint32_t s = am_seq_first(ops, e->obj); s != AM_NONE && rc == AM_OK; s = am_seq_next(ops, s)) {
+		if (!am_piece_at(e->doc, e->clock, s, &p) || ops->span.p[s].action == AM_ACT_MARK)
 			continue;
-		if (r.a0 == r.a1 || r.b0 == r.b1 || !middle(u, &r, &x, &y)) {
-			rc = replace(u, r.a0, r.a1, r.b0, r.b1);
-			continue;
-		}
-		if ((x == r.a0 && y == r.b0) || (x == r.a1 && y == r.b1)) { /* no progress */
-			rc = replace(u, r.a0, r.a1, r.b0, r.b1);
-			continue;
-		}
-		rc = am_vec_reserve(&doc->a, &u->todo, 2);
-		if (rc)
-			break;
-		u->todo.p[u->todo.n++] = (struct range){x, r.a1, y, r.b1};
-		u->todo.p[u->todo.n++] = (struct range){r.a0, x, r.b0, y};
+		if (blocks && ops->span.p[p.win].action == AM_ACT_MAKE_MAP)
+			rc = read_block(&r, &p);
+		else
+			rc = read_text(&r, &p);
 	}
+	if (rc == AM_OK)
+		rc = flush(&r);
+	am_vec_free(&e->doc->a, &r.end);
 	return rc;
 }
 
-static int update(struct am_edit *e, const am_buf *old, const uint8_t *text, size_t n)
-{
-	am_doc *doc = e->doc;
-	struct update u = {.e = e, .work = (size_t)1 << 23};
-	int64_t *reach = NULL;
-	int rc = cut(doc, old->p ? old->p : (const uint8_t *)"", old->n, &u.a);
+/* ---- hunks ---- */
 
-	if (rc == AM_OK)
-		rc = cut(doc, text, n, &u.b);
-	if (rc)
-		goto out;
-	u.reach = (int64_t)(u.a.n + u.b.n + 1) / 2 + 2;
-	if (u.reach > SEARCH_MAX)
-		u.reach = SEARCH_MAX;
-	reach = am_mem_realloc(&doc->a, NULL, 4 * (size_t)u.reach + 2, sizeof *reach);
-	rc = reach ? am_vec_reserve(&doc->a, &u.todo, 1) : AM_E_NOMEM;
-	if (rc)
-		goto out;
-	u.fwd = reach + u.reach;
-	u.bwd = reach + 3 * u.reach + 1;
-	u.todo.p[u.todo.n++] = (struct range){0, u.a.n, 0, u.b.n};
-	rc = solve(&u);
-out:
-	am_vec_free(&doc->a, &u.todo);
-	am_mem_free(&doc->a, reach);
-	am_mem_free(&doc->a, u.a.at);
-	am_mem_free(&doc->a, u.a.units);
-	am_mem_free(&doc->a, u.b.at);
-	am_mem_free(&doc->a, u.b.units);
+bool am_update_same(const void *ctx, size_t i, size_t j)
+{
+	const struct am_update *u = ctx;
+	const struct am_token *a = &u->a.tok.p[i], *b = &u->b.tok.p[j];
+
+	return a->block == AM_NONE && b->block == AM_NONE && a->n == b->n &&
+	       memcmp(u->a.text.p + a->at, u->b.text.p + b->at, a->n) == 0;
+}
+
+void am_update_keep(struct am_update *u, size_t a0)
+{
+	for (; u->a_done < a0; u->a_done++, u->b_done++) {
+		u->b.tok.p[u->b_done].w = u->a.tok.p[u->a_done].w;
+		u->pos += u->a.tok.p[u->a_done].w;
+	}
+}
+
+int am_update_text(struct am_update *u, size_t a1, size_t b1)
+{
+	size_t del = 0, put = 0, n = 0, at = u->b_done < b1 ? u->b.tok.p[u->b_done].at : 0;
+	int rc;
+
+	for (; u->a_done < a1; u->a_done++)
+		del += u->a.tok.p[u->a_done].w;
+	for (; u->b_done < b1; u->b_done++) {
+		put += u->b.tok.p[u->b_done].w;
+		n += u->b.tok.p[u->b_done].n;
+	}
+	rc = am_edit_text(u->e, u->pos, del, n ? u->b.text.p + at : NULL, n);
+	u->pos += put;
 	return rc;
+}
+
+static int replace(void *ctx, size_t a0, size_t a1, size_t b0, size_t b1)
+{
+	struct am_update *u = ctx;
+
+	(void)b0;
+	am_update_keep(u, a0);
+	return am_update_text(u, a1, b1);
+}
+
+static int update(struct am_update *u, const uint8_t *text, size_t n)
+{
+	am_doc *doc = u->e->doc;
+	struct am_myers m = {.same = am_update_same, .replace = replace, .ctx = u};
+	int rc = am_side_read(u->e, false, &u->a);
+
+	am_out_put(&u->b.text, text, n);
+	if (rc == AM_OK)
+		rc = am_side_cut(doc, &u->b, 0);
+	if (rc)
+		return rc;
+	m.n_old = u->a.tok.n;
+	m.n_new = u->b.tok.n;
+	return am_myers_run(&m, &doc->a);
 }
 
 int am_text_update(am_doc *doc, am_objid obj, const char *text, size_t n)
 {
+	struct am_update u = {.a.text.a = &doc->a, .b.text.a = &doc->a};
 	struct am_edit e;
-	am_buf old = {0};
 	int rc;
 
 	if (n > INT32_MAX)
@@ -197,10 +199,9 @@ int am_text_update(am_doc *doc, am_objid obj, const char *text, size_t n)
 	rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
 	if (rc)
 		return rc;
-	old.a = doc->a;
-	rc = am_text(doc, NULL, obj, &old);
-	if (rc == AM_OK)
-		rc = update(&e, &old, (const uint8_t *)(n ? text : ""), n);
-	am_buf_free(&old);
+	u.e = &e;
+	rc = update(&u, (const uint8_t *)text, n);
+	am_side_fini(doc, &u.a);
+	am_side_fini(doc, &u.b);
 	return am_edit_end(&e, rc);
 }

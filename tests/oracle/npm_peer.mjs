@@ -135,6 +135,15 @@ export class NpmPeer {
       this.doc(r.doc).joinBlock(this.obj(r.obj), r.index)
       return null
     },
+    update_block(r) {
+      this.doc(r.doc).updateBlock(this.obj(r.obj), r.index, {})
+      return null
+    },
+    update_spans(r) {
+      const per = Object.fromEntries((r.per_mark ?? []).map((m) => [m.name, m.expand]))
+      this.doc(r.doc).updateSpans(this.obj(r.obj), r.spans.map(spanOf), { defaultExpand: r.expand, perMarkExpand: per })
+      return null
+    },
     begin(r) {
       if (r.heads) {
         this.doc(r.doc).isolate(r.heads)
@@ -214,6 +223,17 @@ export class NpmPeer {
       return null
     },
   }
+}
+
+// Trees and spans as the driver takes them, in JavaScript's terms.
+function plainTree(t) {
+  if ('map' in t) return Object.fromEntries(t.map.map(([k, v]) => [k, plainTree(v)]))
+  return 'list' in t ? t.list.map(plainTree) : (t.text ?? toNpm(t)[0])
+}
+
+function spanOf(s) {
+  if (s.block) return { type: 'block', value: plainTree(s.block) }
+  return { type: 'text', value: s.text, marks: Object.fromEntries((s.marks ?? []).map(([name, v]) => [name, toNpm(v)[0]])) }
 }
 
 function dumpValue(d, [t, v, id], heads) {

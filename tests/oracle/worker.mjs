@@ -4,7 +4,7 @@ import { Driver } from './driver.mjs'
 import { Difference, OraclePanic } from './docs.mjs'
 import { NpmPeer } from './npm_peer.mjs'
 
-const parts = { docs: './docs_part.mjs', sync: './sync_part.mjs', network: './network_part.mjs', bundles: './bundles_part.mjs' }
+const parts = { docs: './docs_part.mjs', sync: './sync_part.mjs', network: './network_part.mjs', bundles: './bundles_part.mjs', rich: './rich_part.mjs' }
 
 // The wasm panic hook prints a stack for every panic; they are expected here.
 console.error = () => {}
