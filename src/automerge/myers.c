@@ -10,6 +10,7 @@ struct search {
 	int64_t *fwd, *bwd; /* furthest reach per diagonal, index 0 in the middle */
 	int64_t reach;      /* diagonals on either side of the middle */
 	size_t work;        /* steps left */
+	struct range hunk;  /* found last; what touches it joins it */
 	AM_VEC(struct range) todo;
 };
 
@@ -78,6 +79,27 @@ static bool middle(struct search *s, const struct range *r, size_t *ret_a, size_
 	return false;
 }
 
+static int flush(struct search *s)
+{
+	struct range h = s->hunk;
+
+	s->hunk = (struct range){0};
+	return h.a0 == h.a1 && h.b0 == h.b1 ? AM_OK : s->m->replace(s->m->ctx, h.a0, h.a1, h.b0, h.b1);
+}
+
+static int found(struct search *s, const struct range *r)
+{
+	int rc = AM_OK;
+
+	if (r->a0 != s->hunk.a1 || r->b0 != s->hunk.b1) {
+		rc = flush(s);
+		s->hunk = *r;
+	}
+	s->hunk.a1 = r->a1;
+	s->hunk.b1 = r->b1;
+	return rc;
+}
+
 static int solve(struct search *s)
 {
 	int rc = AM_OK;
@@ -90,7 +112,7 @@ static int solve(struct search *s)
 			continue;
 		if (r.a0 == r.a1 || r.b0 == r.b1 || !middle(s, &r, &x, &y) || (x == r.a0 && y == r.b0) ||
 		    (x == r.a1 && y == r.b1)) { /* nothing in common, or no progress */
-			rc = s->m->replace(s->m->ctx, r.a0, r.a1, r.b0, r.b1);
+			rc = found(s, &r);
 			continue;
 		}
 		rc = am_vec_reserve(s->a, &s->todo, 2);
@@ -99,7 +121,7 @@ static int solve(struct search *s)
 		s->todo.p[s->todo.n++] = (struct range){x, r.a1, y, r.b1};
 		s->todo.p[s->todo.n++] = (struct range){r.a0, x, r.b0, y};
 	}
-	return rc;
+	return rc ? rc : flush(s);
 }
 
 int am_myers_run(const struct am_myers *m, const am_allocator *a)

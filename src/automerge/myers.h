@@ -10,7 +10,7 @@ struct am_myers {
 	size_t n_old, n_new;
 	bool (*same)(const void *ctx, size_t i_old, size_t i_new);
 	/* Elements a0 .. a1-1 of the old become b0 .. b1-1 of the new. Called in
-	 * ascending order; not 0 ends the search and is returned. */
+	 * ascending order, with something kept between any two; not 0 ends the search and is returned. */
 	int (*replace)(void *ctx, size_t a0, size_t a1, size_t b0, size_t b1);
 	void *ctx;
 };
