@@ -409,11 +409,14 @@ static int diff_element(struct am_diff *d, uint32_t obj, uint32_t s, size_t *pos
 		return delete_units(d, obj, *pos, b.w);
 	if (!was)
 		return am_diff_insert(d, obj, a.win, 0, a.conflict, pos);
-	if (ops->obj.p[obj].type == AM_TEXT && (b.win != a.win || (b.conflict && !a.conflict))) {
+	if (ops->obj.p[obj].type == AM_TEXT && b.win != a.win) {
 		rc = delete_units(d, obj, *pos, b.w);
 		return rc ? rc : am_diff_insert(d, obj, a.win, 0, a.conflict, pos);
 	}
 	*pos += a.w;
+	/* The same characters: a text does not show that they are no longer in conflict. */
+	if (ops->obj.p[obj].type == AM_TEXT && b.conflict && !a.conflict && !am_action_is_make(ops->span.p[a.win].action))
+		b.conflict = false;
 	if (b.win == a.win)
 		return emit_same(d, &p, a.win, b.conflict, a.conflict);
 	return emit_value(d, &p, a.win, 0, a.conflict);

@@ -361,28 +361,14 @@ export function makeProgram(seed, neu) {
 export const isDisagreement = (e) => e instanceof Difference || e instanceof CError
 
 // The message without what varies between programs.
-const kindOf = (e) => e.message.replace(/request \d+ .*| at \/.*|d\d: |\[.*?\]/gs, '')
+export const kindOf = (e) => e.message.split('\n')[0].replace(/request \d+ .*| at \/.*|d\d: |\[.*?\]|\{.*\}|[0-9a-f]{64}/gs, '')
 
-// Drops requests while the program still shows a difference; bounded in time.
-export async function reduce(ctx, seed, flavour, program, first, ms = 15_000) {
-  const until = Date.now() + ms
-  let best = program
-  let last = null
-  for (let size = Math.ceil(program.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = best.length - size; at >= 0 && Date.now() < until; at -= size) {
-      const less = [...best.slice(0, at), ...best.slice(at + size)]
-      if (!less.length) continue
-      try {
-        await ctx.fresh()
-        await checkProgram(ctx, seed, flavour, less)
-      } catch (e) {
-        if (isDisagreement(e) && kindOf(e) === kindOf(first)) {
-          best = less
-          last = e
-        }
-      }
-    }
-    if (Date.now() >= until) break
+// Whether `run` disagrees in the same way as it did first; for reduceList.
+export async function sameFault(first, run) {
+  try {
+    await run()
+  } catch (e) {
+    if (isDisagreement(e) && kindOf(e) === kindOf(first)) return e
   }
-  return { program: best, difference: last }
+  return null
 }

@@ -1,4 +1,5 @@
-import { checkProgram, isDisagreement, makeProgram, reduce } from './docs.mjs'
+import { checkProgram, isDisagreement, makeProgram, sameFault } from './docs.mjs'
+import { reduceList, reducedLines } from './reduce.mjs'
 
 export async function run(ctx, seed) {
   const g = makeProgram(seed, ctx.neu)
@@ -9,9 +10,11 @@ export async function run(ctx, seed) {
 export async function explain(ctx, seed, error) {
   if (!isDisagreement(error) && !ctx.c.dead) return []
   const g = makeProgram(seed, ctx.neu)
-  const { program, difference } = await reduce(ctx, seed, g.flavour, g.program, error)
-  await ctx.fresh()
-  const lines = [`  ${g.flavour.name} program, reduced from ${g.program.length} to ${program.length} requests:`, ...program.map((q) => `    ${JSON.stringify(q)}`)]
-  if (difference) lines.push(`  which gives: ${difference.message}`, `  expected ${JSON.stringify(difference.want)?.slice(0, 1500)}`, `  got      ${JSON.stringify(difference.got)?.slice(0, 1500)}`)
-  return lines
+  const reduced = await reduceList(g.program, (program) =>
+    sameFault(error, async () => {
+      await ctx.fresh()
+      await checkProgram(ctx, seed, g.flavour, program)
+    }),
+  )
+  return reducedLines(`${g.flavour.name} program`, g.program.length, reduced)
 }

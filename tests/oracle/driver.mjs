@@ -19,6 +19,7 @@ export class Driver {
     this.parts = []
     this.stderr = ''
     this.dead = null
+    this.log = [] // the latest requests, for reports
     this.child.stdout.setEncoding('utf8')
     this.child.stdout.on('data', (s) => this.#take(s))
     this.child.stderr.on('data', (s) => (this.stderr = (this.stderr + s).slice(-20_000)))
@@ -47,6 +48,8 @@ export class Driver {
   send(req) {
     if (this.dead) return Promise.reject(new Error(this.dead))
     const line = JSON.stringify(req) + '\n'
+    this.log.push(req)
+    if (this.log.length > 400) this.log.splice(0, 200)
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject })
       this.child.stdin.write(line)

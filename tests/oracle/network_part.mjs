@@ -1,8 +1,9 @@
 // Networks of three to five peers, C and both npm releases mixed, with edits and
 // reconnects at random: all must end equal within a bounded number of rounds.
-import { Difference, OraclePanic, npmDump, plainDump, same } from './docs.mjs'
+import { Difference, OraclePanic, npmDump, plainDump, same, sameFault } from './docs.mjs'
 import { isPanic } from './npm_peer.mjs'
 import { Random } from './random.mjs'
+import { reduceList, reducedLines } from './reduce.mjs'
 
 const ROUNDS_MAX = 60
 
@@ -95,8 +96,9 @@ class Network {
     }
   }
 
-  async step() {
-    const r = this.r
+  // Every step draws from a seed of its own, so that others can be left out.
+  async step(seed) {
+    const r = (this.r = new Random(seed))
     const l = r.pick(this.links)
     const what = r.weighted([[4, 'edit'], [8, 'generate'], [8, 'deliver'], [1, 'reconnect']])
     if (what === 'edit') await this.edit(r.pick(this.peers))
@@ -142,13 +144,33 @@ class Network {
   }
 }
 
-export async function run(ctx, seed) {
+function plan(seed) {
+  const r = new Random(`${seed}/steps`)
+  return Array.from({ length: r.between(30, 150) }, (_, i) => `${seed}/${i}`)
+}
+
+async function check(ctx, seed, steps) {
   ctx.neu.reset()
   ctx.old.reset()
   const net = new Network(ctx, seed)
   await net.build()
-  for (let i = net.r.between(30, 150); i > 0; i--) await net.step()
+  for (const s of steps) await net.step(s)
   await net.settle()
   await net.check()
+}
+
+export async function run(ctx, seed) {
+  await check(ctx, seed, plan(seed))
   return []
+}
+
+export async function explain(ctx, seed, error) {
+  const steps = plan(seed)
+  const reduced = await reduceList(steps, (list) =>
+    sameFault(error, async () => {
+      await ctx.fresh()
+      await check(ctx, seed, list)
+    }),
+  )
+  return reducedLines('network (steps by their seeds)', steps.length, reduced)
 }

@@ -1,8 +1,9 @@
 // Rich text: am_spans_update against updateSpans of both releases, positions in every
 // text unit, am_text_update. One text, two writers, several rounds.
-import { Difference, OraclePanic, npmDump, plainDump, same } from './docs.mjs'
+import { Difference, OraclePanic, npmDump, plainDump, same, sameFault } from './docs.mjs'
 import { isPanic } from './npm_peer.mjs'
 import { Random } from './random.mjs'
+import { reduceList, reducedLines } from './reduce.mjs'
 import { checkUnits } from './units.mjs'
 import { plainOfTyped } from './values.mjs'
 
@@ -207,7 +208,7 @@ async function spansRounds(ctx, r) {
     try {
       for (const peer of [ctx.neu, ctx.old]) await checkUpdate(ctx.c, peer, w, file, req)
     } catch (e) {
-      if (e instanceof Difference) e.message += `\n  ${JSON.stringify({ file, obj: w.obj, req })}`
+      e.repro = { file, obj: w.obj, req }
       throw e
     }
   }
@@ -286,4 +287,18 @@ export async function run(ctx, seed) {
     if (isPanic(e)) throw new OraclePanic(e.message)
     throw e
   }
+}
+
+// An update of spans: the fewest spans; else what C was asked.
+export async function explain(ctx, seed, error) {
+  if (!error.repro) return ['  what C was asked, the last requests:', ...ctx.c.log.slice(-30).map((q) => `    ${JSON.stringify(q).slice(0, 4000)}`)]
+  const { file, obj, req } = error.repro
+  const reduced = await reduceList(req.spans, (spans) =>
+    sameFault(error, async () => {
+      await ctx.fresh()
+      for (const peer of [ctx.neu, ctx.old]) await checkUpdate(ctx.c, peer, { obj }, file, { ...req, spans })
+    }),
+  )
+  const rest = { ...req, spans: undefined }
+  return [`  file ${file}`, `  ${JSON.stringify({ obj, ...rest })}`, ...reducedLines('spans wanted', req.spans.length, reduced)]
 }

@@ -1,10 +1,11 @@
 // Lock-step: the same scripted conversation between npm and npm, and with C on
 // one side or both. Every message must say the same.
 import { fromBase64 } from './driver.mjs'
-import { Difference, OraclePanic, same } from './docs.mjs'
+import { Difference, OraclePanic, same, sameFault } from './docs.mjs'
 import { isPanic } from './npm_peer.mjs'
 import { comparable, tailIsGood, withoutTail } from './messages.mjs'
 import { Random } from './random.mjs'
+import { reduceList, reducedLines } from './reduce.mjs'
 
 const QUIET_MAX = 40 // exchanges until both are silent; more is a loop
 
@@ -191,8 +192,7 @@ async function against(what, want, steps, ctx, a, b) {
   same(what, want, got)
 }
 
-export async function run(ctx, seed) {
-  const { kind, steps } = script(seed)
+async function check(ctx, kind, steps) {
   const want = await oracle(steps, ctx.neu)
   const c = asC(ctx.c)
   await against(`${kind}: C and C`, want, steps, ctx, c, c)
@@ -203,14 +203,36 @@ export async function run(ctx, seed) {
   const e = asC(ctx.c)
   await against(`${kind}: new and C`, want, steps, ctx, asNpm(ctx.neu), e)
   // The old release asks for orphans' dependencies in its own way (13.1) and has no reset of lost peers.
-  if (kind === 'orphan' || kind === 'lost') return []
+  if (kind === 'orphan' || kind === 'lost') return
   await ctx.fresh()
   const f = asC(ctx.c)
   await against(`${kind}: C and old`, want, steps, ctx, f, asNpm(ctx.old))
+}
+
+export async function run(ctx, seed) {
+  const { kind, steps } = script(seed)
+  await check(ctx, kind, steps)
   return []
 }
 
-export async function explain(ctx, seed) {
+// Each edit (with its commit) a step of its own.
+function single(steps) {
+  return steps.flatMap((s) => {
+    if (s.do !== 'requests' || s.requests[0].op === 'new' || s.requests[0].op === 'fork') return [s]
+    const out = []
+    for (let i = 0; i < s.requests.length; i += 2) out.push({ do: 'requests', requests: s.requests.slice(i, i + 2) })
+    return out
+  })
+}
+
+export async function explain(ctx, seed, error) {
   const { kind, steps } = script(seed)
-  return [`  ${kind} scenario:`, ...steps.map((s) => `    ${JSON.stringify(s).slice(0, 400)}`)]
+  const all = single(steps)
+  const reduced = await reduceList(all, (list) =>
+    sameFault(error, async () => {
+      await ctx.fresh()
+      await check(ctx, kind, list)
+    }),
+  )
+  return reducedLines(`${kind} scenario`, all.length, reduced)
 }

@@ -3,6 +3,7 @@
 import { Driver } from './driver.mjs'
 import { Difference, OraclePanic } from './docs.mjs'
 import { NpmPeer } from './npm_peer.mjs'
+import { shortened } from './reduce.mjs'
 
 const parts = { docs: './docs_part.mjs', sync: './sync_part.mjs', network: './network_part.mjs', bundles: './bundles_part.mjs', rich: './rich_part.mjs' }
 
@@ -16,18 +17,12 @@ class Context {
     this.c = new Driver()
   }
 
-  // An empty driver; a dead one is replaced.
+  // An empty driver; a dead one is replaced. Leaks show when the driver ends.
   async fresh() {
-    if (!this.c.dead) {
-      await this.c.close()
-    }
-    this.c = new Driver()
+    if (this.c.dead) this.c = new Driver()
+    else await this.c.call({ op: 'reset' })
+    this.c.log = []
   }
-}
-
-const show = (v) => {
-  const s = JSON.stringify(v)
-  return s === undefined ? 'nothing' : s.length > 1500 ? `${s.slice(0, 1500)}... (${s.length} characters)` : s
 }
 
 async function runSeed(part, ctx, seed) {
@@ -36,7 +31,7 @@ async function runSeed(part, ctx, seed) {
     return { seed, status: 'ok', notes }
   } catch (e) {
     if (e instanceof OraclePanic) return { seed, status: 'skip', notes: [e.message.split('\n')[0]] }
-    const report = [e instanceof Difference ? `${e.message}\n  expected ${show(e.want)}\n  got      ${show(e.got)}` : `${e.stack}`]
+    const report = [e instanceof Difference ? `${e.message}\n  expected ${shortened(e.want)}\n  got      ${shortened(e.got)}` : `${e.stack}`]
     if (part.explain) report.push(...(await part.explain(ctx, seed, e).catch((x) => [`reducing failed: ${x.stack}`])))
     return { seed, status: 'fail', report }
   }
@@ -52,6 +47,6 @@ process.on('message', async ({ name, seeds }) => {
     if (panicked) break
     await ctx.fresh().catch((e) => process.send({ seed: `${seed} (end)`, status: 'fail', report: [e.message] }))
   }
-  await ctx.c.close().catch(() => {})
+  await ctx.c.close().catch((e) => new Promise((r) => process.send({ seed: `${seeds[0]} and after (end)`, status: 'fail', report: [e.message] }, r)))
   process.disconnect()
 })

@@ -288,7 +288,7 @@ static void answer(struct oracle *o, int rc)
 	fflush(stdout);
 }
 
-static void oracle_fini(struct oracle *o)
+void oracle_reset(struct oracle *o)
 {
 	MAP_EACH(&o->docs, d)
 		am_free(d->value);
@@ -299,7 +299,6 @@ static void oracle_fini(struct oracle *o)
 	map_free(&o->docs);
 	map_free(&o->syncs);
 	map_free(&o->handles);
-	buf_free(&o->out);
 }
 
 int cmd_oracle(const struct tool_args *args)
@@ -317,6 +316,7 @@ int cmd_oracle(const struct tool_args *args)
 		o.req = NULL;
 	}
 	free(line);
-	oracle_fini(&o);
+	oracle_reset(&o);
+	buf_free(&o.out);
 	return 0;
 }

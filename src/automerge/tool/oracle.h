@@ -52,6 +52,8 @@ int oracle_object(struct oracle *o, am_doc *doc, const char *key, am_objid *ret)
 /* Bytes and strings of the value are in *hold. */
 int oracle_value(struct json_object *json, struct buf *hold, am_value *ret);
 
+/* Forgets all documents, sync states and handles. */
+void oracle_reset(struct oracle *o);
 /* Names a new document; frees an older one of that name. */
 void oracle_keep_doc(struct oracle *o, const char *name, am_doc *doc);
 

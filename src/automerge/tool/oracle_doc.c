@@ -74,6 +74,12 @@ static int op_fork(struct oracle *o)
 	return rc ? rc : keep(o, doc);
 }
 
+static int op_reset(struct oracle *o)
+{
+	oracle_reset(o);
+	return 0;
+}
+
 static int op_free(struct oracle *o)
 {
 	const char *name;
@@ -331,6 +337,7 @@ const struct oracle_op oracle_doc_ops[] = {
 	{"load", op_load},
 	{"fork", op_fork},
 	{"free", op_free},
+	{"reset", op_reset},
 	{"actor", op_actor},
 	{"author", op_author},
 	{"merge", op_merge},
