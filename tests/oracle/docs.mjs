@@ -169,7 +169,7 @@ async function checkView(c, h) {
 
 // Patches from one state to another, either way, applied.
 async function checkPatches(c, states, r) {
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 6; i++) {
     const [a, b] = [r.pick(states), r.pick(states)]
     const patches = await c.call({ op: 'diff', doc: 'x', before: a.heads, after: b.heads })
     const table = tableOf(a.dump)

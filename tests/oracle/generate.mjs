@@ -16,7 +16,7 @@ const messages = [undefined, undefined, '', 'fix', 'wörk\u0000', 'a longer mess
 // What a program may contain. `parity`: every operation is promised to be the
 // same in all implementations (no marks, blocks or update_text).
 export function flavourOf(r) {
-  const name = r.weighted([[6, 'parity'], [4, 'rich'], [2, 'counters'], [1, 'isolate']])
+  const name = r.weighted([[6, 'parity'], [6, 'rich'], [2, 'counters'], [2, 'isolate']])
   return {
     name,
     parity: name !== 'rich',
@@ -110,8 +110,36 @@ class Generator {
     this.inDoc.set('d0', new Set(['_root']))
     this.docs.push('d0')
     for (let i = r.between(1, 4); i > 0; i--) this.createIn('d0', '_root')
+    if (this.flavour.marks) this.essay()
     this.commit('d0')
     for (let i = 1; i < n; i++) this.fork('d0')
+  }
+
+  // A text worth marking.
+  essay() {
+    const as = `o${this.n}`
+    if (!this.do({ op: 'put_object', doc: 'd0', obj: '_root', key: 'text', type: 'text', as }).ok) return
+    const obj = this.handle('text', 'd0')
+    this.do({ op: 'splice_text', doc: 'd0', obj, index: 0, del: 0, text: this.string() + this.string() })
+    for (let i = this.r.below(3); i > 0; i--) this.editText('d0', obj)
+  }
+
+  // A document as it was at one of its own changes (the old release panics: F3).
+  forkBack(from) {
+    const own = this.history.get(from)
+    if (!own) return
+    const name = `d${this.docs.length}`
+    this.do({ op: 'fork', doc: name, from, heads: [this.r.pick(own)], actor: this.newActor() })
+    const d = this.peer.doc(name)
+    const known = (h) => {
+      try {
+        return h === '_root' || d.objInfo(this.peer.obj(h)) !== undefined
+      } catch {
+        return false
+      }
+    }
+    this.inDoc.set(name, new Set([...this.inDoc.get(from)].filter(known)))
+    this.docs.push(name)
   }
 
   fork(from) {
@@ -149,7 +177,9 @@ class Generator {
   }
 
   pickObject(doc) {
-    return this.r.pick([...this.inDoc.get(doc)])
+    const all = [...this.inDoc.get(doc)]
+    const texts = this.flavour.marks && this.r.chance(0.6) ? all.filter((h) => this.objects.get(h) === 'text') : []
+    return this.r.pick(texts.length ? texts : all)
   }
 
   handle(type, doc) {
@@ -250,7 +280,7 @@ class Generator {
       [10, () => this.do({ op: 'splice_text', doc, obj, index: at, del: 0, text: this.string() })],
       [4, () => this.do({ op: 'splice_text', doc, obj, index: r.between(0, len), del: r.between(1, 5), text: r.chance(0.4) ? this.string() : '' })],
       [1, () => this.do({ op: 'splice_text', doc, obj, index: r.between(0, len), del: -r.between(1, 3), text: '' })],
-      [f.marks ? 6 : 0, () => this.mark(doc, obj, len)],
+      [f.marks ? 9 : 0, () => this.mark(doc, obj, len)],
       [f.blocks ? 3 : 0, () => this.block(doc, obj, at)],
       [f.update ? 2 : 0, () => this.updateText(doc, obj)],
       [f.textPuts && len ? 1 : 0, () => this.do({ op: 'put', doc, obj, index: r.below(len), value: { t: 'str', v: r.pick(words) } })],
@@ -305,12 +335,13 @@ class Generator {
   step() {
     const r = this.r
     const doc = r.pick(this.docs)
-    const what = r.weighted([[8, 'edit'], [3, 'merge'], [1, 'fork'], [this.flavour.isolate ? 0 : 1, 'empty'], [1, 'rollback'], [this.flavour.isolate ? 3 : 0, 'isolated']])
+    const what = r.weighted([[8, 'edit'], [3, 'merge'], [this.flavour.isolate ? 2 : 1, 'fork'], [this.flavour.isolate ? 0 : 1, 'empty'], [1, 'rollback'], [this.flavour.isolate ? 3 : 0, 'isolated']])
     if (what === 'merge') {
       const from = r.pick(this.docs)
       if (from !== doc) this.merge(doc, from)
     } else if (what === 'fork' && this.docs.length < 8) {
-      this.fork(doc)
+      if (this.flavour.isolate && r.chance(0.6)) this.forkBack(doc)
+      else this.fork(doc)
     } else if (what === 'empty') {
       const res = this.do({ op: 'empty_change', doc, time: r.between(0, 9), message: r.pick(['merge', undefined]) })
       if (res.ok) this.commits.push(res.ok)
