@@ -85,6 +85,8 @@ static int exchange(struct spans *z, size_t a1, size_t b1)
 	struct am_update *u = &z->u;
 	int rc = AM_OK;
 
+	if (u->a_done == a1 && u->b_done == b1)
+		return AM_OK;
 	while (u->b_done < b1 && rc == AM_OK) {
 		size_t end = u->b_done;
 		if (u->b.tok.p[end].block != AM_NONE) {
@@ -98,12 +100,15 @@ static int exchange(struct spans *z, size_t a1, size_t b1)
 	return rc ? rc : am_update_text(u, a1, b1);
 }
 
-static bool both_blocks(const struct am_update *u, size_t a, size_t a1, size_t b, size_t b1)
+static size_t next_block(const struct am_side *s, size_t i, size_t end)
 {
-	return a < a1 && b < b1 && u->a.tok.p[a].block != AM_NONE && u->b.tok.p[b].block != AM_NONE;
+	while (i < end && s->tok.p[i].block == AM_NONE)
+		i++;
+	return i;
 }
 
-/* Token by token: a block where a block was is updated, all else is exchanged. */
+/* The blocks of a hunk are paired in order and updated, so that they stay who they
+ * are; what is between them is exchanged. */
 static int replace(void *ctx, size_t a0, size_t a1, size_t b0, size_t b1)
 {
 	struct spans *z = *(struct spans **)ctx;
@@ -113,17 +118,14 @@ static int replace(void *ctx, size_t a0, size_t a1, size_t b0, size_t b1)
 	(void)b0;
 	am_update_keep(u, a0);
 	while ((u->a_done < a1 || u->b_done < b1) && rc == AM_OK) {
-		size_t a = u->a_done, b = u->b_done;
-		if (both_blocks(u, a, a1, b, b1)) {
-			rc = am_tree_store(u->e->doc, u->a.block.p[u->a.tok.p[a].block], tree_of(z, b));
-			am_update_keep(u, a + 1);
-			continue;
-		}
-		while ((a < a1 || b < b1) && !both_blocks(u, a, a1, b, b1)) {
-			a += a < a1;
-			b += b < b1;
-		}
+		size_t a = next_block(&u->a, u->a_done, a1), b = next_block(&u->b, u->b_done, b1);
+		if (a == a1 || b == b1)
+			return exchange(z, a1, b1);
 		rc = exchange(z, a, b);
+		if (rc == AM_OK)
+			rc = am_tree_store(u->e->doc, u->a.block.p[u->a.tok.p[a].block], tree_of(z, b));
+		if (rc == AM_OK)
+			am_update_keep(u, a + 1);
 	}
 	return rc;
 }
