@@ -5,7 +5,7 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './install.mjs'
 
-const counts = { docs: 1000, sync: 240, network: 60, bundles: 60, rich: 100 }
+const counts = { docs: 1000, sync: 240, network: 60, bundles: 60, rich: 60 }
 const lanes = { docs: 2, sync: 1, network: 1, bundles: 1, rich: 1 }
 const BATCH = 50
 const FAILURES_SHOWN = 5
