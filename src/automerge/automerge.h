@@ -129,6 +129,38 @@ AM_API int am_load_incremental(am_doc *doc, const void *p, size_t n, am_load_rep
 /* Like am_load_incremental, but any broken byte refuses the whole input. */
 AM_API int am_apply(am_doc *doc, const void *p, size_t n, am_load_report *report);
 
+typedef enum {
+	AM_LOSS_BYTES,     /* bytes that are no chunk */
+	AM_LOSS_CHUNK,     /* a damaged chunk, of which only what AM_LOSS_CHANGE does not name came out */
+	AM_LOSS_CHANGE,    /* a change of that chunk, by actor and sequence number */
+	AM_LOSS_DEPENDENCY /* changes were kept that wait for the change of this hash */
+} am_loss_kind;
+typedef struct {
+	am_loss_kind kind;
+	size_t at, n;  /* bytes of the input; for a change those of its chunk */
+	int error;     /* why */
+	uint8_t type;  /* of a damaged chunk: 0 document, 1 and 2 change, 3 bundle */
+	const uint8_t *actor; size_t actor_n; uint64_t seq;
+	am_hash hash;
+} am_loss;
+/* Non-zero ends the salvage, which returns it. */
+typedef int (*am_loss_fn)(void *ctx, const am_loss *loss);
+typedef struct {
+	size_t changes, queued;           /* in the document; waiting for dependencies */
+	size_t chunks, bad_chunks;        /* found; damaged */
+	size_t mended_chunks;             /* whose small damage could be undone: nothing of them is lost */
+	size_t lost_bytes, lost_changes;  /* in bad chunks or in none; known by actor and sequence number */
+	size_t missing;                   /* hashes that queued changes wait for */
+} am_salvage_report;
+/* What is sound of a damaged file, in the order of the input: whole chunks wherever
+ * they stand; of a damaged document the changes that a hash still proves; changes with
+ * lost dependencies wait for them in the queue and are saved with the document. Tells
+ * the losses through fn (may be NULL), which must not touch the document; report may
+ * be NULL. A limit of the options counts as damage. Damage alone is never an error:
+ * AM_OK with an empty document means that nothing was to be had. */
+AM_API int am_salvage(const void *p, size_t n, const am_opts *opts, am_loss_fn fn, void *ctx,
+		      am_salvage_report *report, am_doc **ret);
+
 enum {
 	AM_SAVE_PLAIN = 1,      /* no deflate */
 	AM_SAVE_NO_ORPHANS = 2,

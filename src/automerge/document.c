@@ -80,7 +80,7 @@ static int read_heads_index(struct am_docfile *f, struct am_in *in)
 	uint64_t row;
 	int rc;
 
-	if (in->p == in->end)
+	if (in->p == in->end || f->no_index)
 		return AM_OK; /* old files have none */
 	f->head_rows = am_arena_array(&f->arena, f->n_heads, sizeof *f->head_rows);
 	if (!f->head_rows)
@@ -311,6 +311,19 @@ static int decode_rows(struct am_docfile *f, const struct am_limits *lim, bool s
 		i += n;
 	}
 	return am_op_dec_done(&d);
+}
+
+int am_docfile_table(struct am_docfile *f, struct am_scratch *s, const struct am_limits *lim)
+{
+	struct am_in in = f->rest;
+	size_t budget = lim->max_inflate;
+	int rc;
+
+	if ((rc = am_columns_parse(&in, &f->change_cols)) || (rc = am_columns_parse(&in, &f->op_cols)) ||
+	    (rc = am_columns_data(&in, &f->change_cols)) ||
+	    (rc = am_columns_inflate(&f->change_cols, s, &f->arena, &budget)))
+		return rc;
+	return decode_changes(f, lim, false);
 }
 
 static int localize(struct am_docfile *f, struct am_actors *t)

@@ -42,6 +42,7 @@ struct am_docfile {
 	AM_VEC(am_op) changed;       /* change form, by actor and counter */
 	am_id *preds;
 	bool ordered;                /* rows are in canonical order */
+	bool no_index;               /* set by the caller: what stands behind the columns does not count */
 	bool mark_ends_early;        /* a mark end stands before its begin (old releases) */
 };
 /* Reads actors and heads of a document chunk; everything else on demand. The
@@ -63,6 +64,8 @@ bool am_change_dec_done(const struct am_change_dec *d); /* no column has more va
 /* Both, the change rows kept. */
 int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
 		      bool strict);
+/* Of a damaged file: the change rows alone, actors as in the file; those read before an error stay. */
+int am_docfile_table(struct am_docfile *f, struct am_scratch *s, const struct am_limits *lim);
 /* Rows -> the operations of each change (deletes and predecessors). */
 int am_docfile_changes(struct am_docfile *f);
 /* Change i of the decoded file with operations; deps are looked up in `hashes`

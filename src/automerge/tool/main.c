@@ -23,7 +23,8 @@ static const struct tool_command commands[] = {
 	 cmd_apply},
 	{"trace", "TRACE.json[.gz] -o OUT [--per-edit]", "replay an editing trace (--per-edit: one change per edit)",
 	 TOOL_OUT | TOOL_PLAIN | TOOL_PER_EDIT, 1, 1, cmd_trace},
-	{"verify", "FILE", "load with every check; changes, operations, heads", 0, 1, 1, cmd_verify},
+	{"verify", "FILE [--salvage -o OUT]", "load with every check; --salvage: save what is sound, list what is lost",
+	 TOOL_SALVAGE | TOOL_OUT, 1, 1, cmd_verify},
 	{"oracle", "", NULL, 0, 0, 0, cmd_oracle},
 	{"bench", "CASE [FILE]", NULL, 0, 1, 2, cmd_bench},
 };
@@ -37,6 +38,7 @@ static const struct {
 	{"--conflicts", TOOL_CONFLICTS},
 	{"--ops", TOOL_OPS},
 	{"--per-edit", TOOL_PER_EDIT},
+	{"--salvage", TOOL_SALVAGE},
 };
 
 static void print_help(FILE *f)
@@ -47,6 +49,8 @@ static void print_help(FILE *f)
 			fprintf(f, "  %-8s%-36s  %s\n", commands[i].name, commands[i].args, commands[i].help);
 	}
 	fputs("\nFILE - is standard input, OUT - standard output. A FILE is any concatenation of chunks.\n"
+	      "Exit status: 0, 1 after an error, 2 after wrong usage; verify --salvage: 3 when something is lost and\n"
+	      "the rest is in OUT.\n"
 	      "  --help     this text\n"
 	      "  --version  the version\n",
 	      f);
@@ -97,8 +101,10 @@ static int parse_args(const struct tool_command *c, int argc, char **argv, struc
 		return usage_error(c, "too few arguments", NULL);
 	if (a.n_files > c->max_files)
 		return usage_error(c, "too many arguments:", a.files[c->max_files]);
-	if (c->options & TOOL_OUT && !a.out)
+	if (c->options & TOOL_OUT && !a.out && !(c->options & TOOL_SALVAGE && !(a.options & TOOL_SALVAGE)))
 		return usage_error(c, "-o OUT is missing", NULL);
+	if (a.out && c->options & TOOL_SALVAGE && !(a.options & TOOL_SALVAGE))
+		return usage_error(c, "-o goes with --salvage", NULL);
 	*ret = a;
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* heads, json, changes, verify: what is in a file. */
+/* heads, json, changes: what is in a file. */
 #include <stdio.h>
 
 #include "automerge/tool/change_json.h"
@@ -73,35 +73,4 @@ int cmd_changes(const struct tool_args *args)
 	am_buf_free(&chunk);
 	am_free(doc);
 	return rc ? tool_fail(args->files[0], am_strerror(rc)) : 0;
-}
-
-static int print_missing(am_doc *doc, const char *path)
-{
-	am_hash *missing = NULL;
-	size_t n = 0;
-	int rc = am_missing_deps(doc, NULL, 0, &missing, &n);
-	if (rc)
-		return tool_fail(path, am_strerror(rc));
-	for (size_t i = 0; i < n; i++)
-		print_hash(&missing[i], i ? " " : "missing: ", i + 1 == n ? "\n" : "");
-	am_hashes_free(doc, missing);
-	return 0;
-}
-
-/* Loading re-derives and re-hashes the whole history; what is left is to say so. */
-int cmd_verify(const struct tool_args *args)
-{
-	am_doc *doc = NULL;
-	if (tool_load(args->files[0], &doc))
-		return 1;
-	printf("changes: %zu\nops: %zu\n", am_change_count(doc), am_op_count(doc));
-	size_t n;
-	const am_hash *heads = am_heads(doc, &n);
-	fputs("heads:", stdout);
-	for (size_t i = 0; i < n; i++)
-		print_hash(&heads[i], " ", "");
-	putchar('\n');
-	int status = print_missing(doc, args->files[0]);
-	am_free(doc);
-	return status;
 }

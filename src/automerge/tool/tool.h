@@ -1,7 +1,8 @@
 /* What the subcommands of `automerge` share: arguments, files, documents.
  *
  * A subcommand is one function in the table of main.c. It returns the exit
- * status: 0, or 1 after saying `automerge: SUBJECT: reason` in one line. */
+ * status: 0, or 1 after saying `automerge: SUBJECT: reason` in one line; verify
+ * --salvage also TOOL_EXIT_LOSS. */
 #ifndef AUTOMERGE_TOOL_TOOL_H
 #define AUTOMERGE_TOOL_TOOL_H
 #include <stdbool.h>
@@ -13,12 +14,15 @@
 #define TOOL_FILE_MAX ((size_t)4 << 30) /* bytes of one input, inflated */
 
 enum tool_option {
-	TOOL_OUT = 1, /* -o OUT, required where allowed */
+	TOOL_OUT = 1, /* -o OUT, required where allowed (with TOOL_SALVAGE: when that is given) */
 	TOOL_PLAIN = 2,
 	TOOL_CONFLICTS = 4,
 	TOOL_OPS = 8,
-	TOOL_PER_EDIT = 16
+	TOOL_PER_EDIT = 16,
+	TOOL_SALVAGE = 32
 };
+
+#define TOOL_EXIT_LOSS 3 /* verify --salvage: something is lost, the rest is in OUT */
 
 struct tool_args {
 	char **files; /* the arguments that are no options */
@@ -60,11 +64,11 @@ double tool_seconds(void); /* monotonic */
 int cmd_heads(const struct tool_args *args);   /* show.c */
 int cmd_json(const struct tool_args *args);
 int cmd_changes(const struct tool_args *args);
-int cmd_verify(const struct tool_args *args);
 int cmd_save(const struct tool_args *args);    /* files.c */
 int cmd_merge(const struct tool_args *args);
 int cmd_apply(const struct tool_args *args);
 int cmd_sync(const struct tool_args *args);    /* sync.c */
+int cmd_verify(const struct tool_args *args);  /* verify.c */
 int cmd_trace(const struct tool_args *args);   /* trace_cmd.c */
 int cmd_oracle(const struct tool_args *args);  /* oracle.c */
 int cmd_bench(const struct tool_args *args);   /* bench.c */

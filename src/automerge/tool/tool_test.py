@@ -67,6 +67,35 @@ class ToolTest(unittest.TestCase):
                 self.assertRegex(err, rf"^automerge: {path}: [^\n]+\n$")
         self.assertFalse((self.dir / "out").exists())
 
+    def test_salvage(self):
+        source, out = DATA / "brave-ape-49.automerge", self.dir / "out"
+        good = source.read_bytes()
+        for args in (["verify", source, "--salvage"], ["verify", source, "-o", out]):
+            self.assertEqual(run(*args)[0], 2)
+        self.assertIn(b"lost: 0 bytes, 0 known changes\nsaved: 184 changes, 0 waiting for 0 missing\n",
+                      self.good("verify", source, "--salvage", "-o", out))
+        self.assertEqual(self.good("heads", out), self.good("heads", source))
+        # A change whose dependency is lost waits for it in the new file.
+        bad = self.dir / "bad"
+        second = self.dir / "second"
+        base = self.dir / "base"
+        base.write_bytes(good[:200] + bytes(9) + good[209:])
+        bad.write_bytes(base.read_bytes() + b"junk" + CHANGE)
+        status, text, err = run("verify", bad, "--salvage", "-o", second)
+        self.assertEqual((status, err), (3, ""))
+        lines = text.decode().splitlines()
+        self.assertIn(f"damaged: document of {len(good)} bytes at 0: checksum does not match", lines)
+        self.assertIn(f"lost: 4 bytes at {len(good)}: not an Automerge chunk", lines)
+        self.assertEqual(lines[-2:], ["saved: 1 changes, 0 waiting for 0 missing", f"heads: {HASH}"])
+        self.assertEqual(self.good("heads", second).decode(), HASH + "\n")
+        # To standard output; nothing sound: no file.
+        status, data, err = run("verify", bad, "--salvage", "-o", "-")
+        self.assertEqual((status, data[:4]), (3, CHANGE[:4]))
+        self.assertIn("saved: 1 changes", err)
+        status, text, err = run("verify", base, "--salvage", "-o", self.dir / "none")
+        self.assertEqual((status, err), (1, f"automerge: {base}: nothing in it is sound\n"))
+        self.assertFalse((self.dir / "none").exists())
+
     def test_show(self):
         self.assertEqual(self.good("heads", self.one).decode(), HASH + "\n")
         self.assertEqual(self.good("json", self.one), b'{"a":1}\n')
