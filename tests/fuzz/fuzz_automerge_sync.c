@@ -4,7 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	am_opts opts = fuzz_opts();
+	struct fuzz_mem mem = {0};
+	am_opts opts = fuzz_opts(&mem);
 	am_value v = {.type = AM_INT};
 	am_doc *d, *e;
 	am_sync *s, *t;
@@ -31,11 +32,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			break;
 		assert(am_sync_receive(d, s, out.p, out.n, 0, NULL) == AM_OK);
 	}
-	must_survive(d);
+	must_survive(d, 0);
 	am_buf_free(&out);
 	am_sync_free(s);
 	am_sync_free(t);
 	am_free(d);
 	am_free(e);
+	assert(mem.live == 0);
+	fuzz_mem_check(&mem, 2 * n);
 	return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
+{
+	return mutate_message(data, n, max, seed);
 }
