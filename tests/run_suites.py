@@ -121,8 +121,8 @@ def run_fuzz() -> None:
             work = FUZZ / "work" / target.name
             work.mkdir(parents=True, exist_ok=True)
             args = [str(target), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
-                    "-entropic=0",  # its bookkeeping takes nine tenths of the time "-print_final_stats=0",
-                    f"-artifact_prefix={work}/", str(work), *([str(corpus)] if corpus.is_dir() else [])]
+                    "-entropic=0",  # its bookkeeping takes nine tenths of the time
+                    "-print_final_stats=0", f"-artifact_prefix={work}/", str(work), *([str(corpus)] if corpus.is_dir() else [])]
             running.append((target, subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)))
         for target, process in running:
             output = process.communicate()[0]
