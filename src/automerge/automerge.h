@@ -14,7 +14,8 @@
  *  - Positions in text count the document's text unit (am_opts.text_unit).
  *  - A call that edits outside a transaction opens one; a call that needs heads,
  *    changes, saving, loading, merging or syncing first commits the open one
- *    with no message and time 0 ("AutoCommit" of the crate).
+ *    with no message and time 0 ("AutoCommit" of the crate). When something fails
+ *    behind that commit, it stays.
  *
  * Source of the format facts: the Rust crate and the binary format draft as
  * corrected by observation of npm 3.2.5 and 3.5.0. */

@@ -51,15 +51,13 @@ static inline void assert_hex(const void *p, size_t n, const char *hex)
 	assert_memory_equal(p, want, n);
 }
 
-static inline uint8_t *read_fixture(const char *name, size_t *ret_n)
+/* A whole file, with room for a NUL behind it; the caller frees. */
+static inline uint8_t *read_file(const char *path, size_t *ret_n)
 {
-	char path[512];
-	FILE *f;
+	FILE *f = fopen(path, "rb");
 	uint8_t *p;
 	long n;
 
-	snprintf(path, sizeof path, "%s/%s", AUTOMERGE_DATA, name);
-	f = fopen(path, "rb");
 	assert_non_null(f);
 	fseek(f, 0, SEEK_END);
 	n = ftell(f);
@@ -70,6 +68,14 @@ static inline uint8_t *read_fixture(const char *name, size_t *ret_n)
 	fclose(f);
 	*ret_n = (size_t)n;
 	return p;
+}
+
+static inline uint8_t *read_fixture(const char *name, size_t *ret_n)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", AUTOMERGE_DATA, name);
+	return read_file(path, ret_n);
 }
 
 /* Counts live blocks; fails the allocation number `fail_at` (0 = never). */

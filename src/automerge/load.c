@@ -194,6 +194,13 @@ out:
 
 /* ---- application ---- */
 
+static uint32_t max_op_of(const struct am_graph *g, uint32_t row)
+{
+	struct am_row r = am_graph_row(g, row);
+
+	return am_row_max_op(&r);
+}
+
 /* What depends on the history a change lands in. */
 static int check_place(const am_doc *doc, const am_change *c)
 {
@@ -206,12 +213,12 @@ static int check_place(const am_doc *doc, const am_change *c)
 		return AM_E_SEQ_GAP;
 	if (c->n_deps > g->hash.n + AM_DEPS_SPARE)
 		return AM_E_LIMIT;
-	for (size_t i = 0; i < c->n_deps; i++) {
-		struct am_row r = am_graph_row(g, am_graph_find(g, &c->deps[i]));
-
-		if (am_row_max_op(&r) >= c->start_op)
+	/* Its own actor's earlier operations, dependency or not: files want them ascending. */
+	if (seqs && max_op_of(g, am_graph_by_seq(g, c->actor, seqs)) >= c->start_op)
+		return AM_E_POISON;
+	for (size_t i = 0; i < c->n_deps; i++)
+		if (max_op_of(g, am_graph_find(g, &c->deps[i])) >= c->start_op)
 			return AM_E_POISON;
-	}
 	return AM_OK;
 }
 

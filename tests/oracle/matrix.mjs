@@ -60,6 +60,7 @@ const changes = [
   ['first seq not 1', 'reject', one(put(val.int(1)), { seq: 2 })],
   ['startOp jump', 'accept', one(put(val.int(1)), { startOp: 50_000_000 }), 'heavy'],
   ['startOp not above its deps', 'reject', one(put(val.int(1)), { startOp: 10 })],
+  ['startOp not above its own actor\'s last, which is no dependency', 'reject', change({ deps: [], actor: AA, seq: 2, startOp: 1, time: 0, ops: [] })],
   ['startOp 0', 'reject', one(put(val.int(1)), { startOp: 0 })],
   ['startOp 2^32', 'reject', one(put(val.int(1)), { startOp: 2 ** 32 })],
   ['startOp 2^42', 'reject', one(put(val.int(1)), { startOp: 2 ** 42 })],
