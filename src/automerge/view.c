@@ -138,7 +138,7 @@ static void scalar_at(const am_doc *doc, const am_clock *clock, uint32_t s, uint
 {
 	const struct am_ops *ops = doc->ops;
 	const struct am_span *x = &ops->span.p[s];
-	const uint8_t *p = ops->heap.p + x->val;
+	const uint8_t *p = ops->heap.p ? ops->heap.p + x->val : (const uint8_t *)""; /* empty when nothing was ever kept */
 	struct am_in in = am_in_of(p, x->val_n);
 	uint64_t bits = 0;
 
