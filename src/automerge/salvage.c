@@ -586,7 +586,7 @@ int am_salvage(const void *p, size_t n, const am_opts *opts, am_loss_fn fn, void
 	    (rc = am_doc_mark_saved(s.doc)) || (rc = tell_losses(&s)))
 		goto out;
 	s.doc->opts.max_orphans = max_orphans;
-	s.rep.changes = s.doc->graph.row.n;
+	s.rep.changes = am_graph_count(&s.doc->graph);
 	s.rep.queued = s.doc->queue.n;
 	if (report)
 		*report = s.rep;
