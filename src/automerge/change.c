@@ -416,7 +416,8 @@ static int cmp_ids(const am_change *c, am_id a, am_id b)
 
 static bool op_is_sound(const am_change *c, const am_op *op)
 {
-	if (op->action == AM_ACT_DEL && (op->insert || op->meta || op->n_refs == 0))
+	/* A delete is no row: nothing but what its predecessors tell comes back from a file. */
+	if (op->action == AM_ACT_DEL && (op->insert || op->meta || op->n_refs == 0 || op->expand || op->mark))
 		return false;
 	if (op->insert && (op->n_refs || op->key_is_str))
 		return false;

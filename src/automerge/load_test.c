@@ -502,6 +502,15 @@ static void test_refused_changes(void **state)
 	lab_open(&l, "delete"); /* with a value */
 	lab_op(&l)->meta = AM_VAL_TRUE;
 	lab_close(&l, AM_E_POISON);
+
+	lab_open(&l, "delete"); /* with what only rows keep */
+	lab_op(&l)->expand = true;
+	lab_close(&l, AM_E_POISON);
+
+	lab_open(&l, "delete");
+	lab_op(&l)->mark = (const uint8_t *)"m";
+	lab_op(&l)->mark_n = 1;
+	lab_close(&l, AM_E_POISON);
 }
 
 /* Bytes altered, checksum right. */

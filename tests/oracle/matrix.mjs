@@ -112,6 +112,8 @@ const changes = [
   ['a good delete', 'accept', one({ key: 'n', action: DEL, pred: [[10, 1]] })],
   ['inserted delete', 'reject', one(listOp({ elem: [6, 1], insert: true, action: DEL, pred: [[6, 1]] }))],
   ['delete with a value', 'reject', one({ key: 'n', action: DEL, value: val.int(1), pred: [[10, 1]] })],
+  ['delete with the expand flag', 'reject', one({ key: 'n', action: DEL, expand: true, pred: [[10, 1]] })],
+  ['delete with a mark name', 'reject', one({ key: 'n', action: DEL, mark: 'b', pred: [[10, 1]] })],
   ['null of one byte', 'reject', one(put(val.raw(0, u8(1))))],
   ['true of one byte', 'reject', one(put(val.raw(2, u8(1))))],
   ['false of one byte', 'reject', one(put(val.raw(1, u8(1))))],
