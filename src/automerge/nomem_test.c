@@ -469,12 +469,36 @@ CALL(text_update, am_text_update(DOC, b->text, "some other text without", 23))
 CALL(mark, am_mark(DOC, b->text, 2, 8, AM_EXPAND_AFTER, "italic", 6, &v))
 CALL(split_block, am_split_block(DOC, b->text, 4, &made))
 CALL(join_block, am_join_block(DOC, b->text, 12))
+CALL(replace_block, am_replace_block(DOC, b->text, 12, &made))
 CALL(begin_at, am_begin_at(DOC, &b->old, 1))
 CALL(commit, am_commit(DOC, "message", 7, 1234567890123, NULL))
 CALL(rollback, am_rollback(DOC))
 CALL(empty_change, am_empty_change(DOC, "m", 1, -1, NULL))
 
 CALL(begin, am_begin(DOC))
+
+static int call_object_update(struct bench *b)
+{
+	am_value v = word();
+	am_tree inner[] = {{.key = "x", .key_n = 1, .value = v}};
+	am_tree kids[] = {{.key = "c", .key_n = 1, .value = v},
+			  {.key = "new", .key_n = 3, .value = {.type = AM_MAP}, .children = inner, .n_children = 1}};
+	am_tree tree = {.value = {.type = AM_MAP}, .children = kids, .n_children = 2};
+
+	return am_object_update(b->doc, b->map, &tree);
+}
+
+static int call_spans_update(struct bench *b)
+{
+	am_mark_range mark = {.name = "bold", .name_n = 4, .value = word()};
+	am_mark_expand expand = {"bold", 4, AM_EXPAND_NONE};
+	am_tree kids[] = {{.key = "kind", .key_n = 4, .value = word()}};
+	am_tree block = {.value = {.type = AM_MAP}, .children = kids, .n_children = 1};
+	am_span spans[] = {{.text = "some new text", .text_n = 13, .marks = &mark, .n_marks = 1}, {.block = &block},
+			   {.text = "with marks", .text_n = 10}};
+
+	return am_spans_update(b->doc, b->text, spans, 3, AM_EXPAND_AFTER, &expand, 1);
+}
 
 static void setup_fresh_actor(struct bench *b)
 {
@@ -536,6 +560,7 @@ CALL(map_get_all, am_map_get_all(DOC, b->view, b->map, "c", 1, one_value, NULL))
 CALL(list_get_all, am_list_get_all(DOC, b->view, b->list, 2, one_value, NULL))
 CALL(text, am_text(DOC, NULL, b->text, &b->out))
 CALL(marks, am_marks(DOC, NULL, b->text, one_mark, NULL))
+CALL(marks_at, am_marks_at(DOC, NULL, b->text, 5, one_mark, NULL))
 CALL(spans, am_spans(DOC, NULL, b->text, one_span, NULL))
 CALL(cursor, am_cursor(DOC, NULL, b->text, 4, AM_MOVE_BEFORE, &b->out))
 CALL(cursor_position, am_cursor_position(DOC, NULL, b->text, "s", 1, &b->out.n))
@@ -836,6 +861,9 @@ static const struct {
 	{"am_mark", setup_rich, call_mark, 0},
 	{"am_split_block", setup_rich, call_split_block, 0},
 	{"am_join_block", setup_rich, call_join_block, 0},
+	{"am_replace_block", setup_rich, call_replace_block, 0},
+	{"am_object_update", setup_rich, call_object_update, 0},
+	{"am_spans_update", setup_rich, call_spans_update, 0},
 	{"am_view_at am_view_free", setup_rich, call_view_at, 0},
 	{"am_object_type", setup_rich, call_object_type, QUIET},
 	{"am_parent", setup_rich, call_parent, QUIET},
@@ -848,6 +876,7 @@ static const struct {
 	{"am_list_get_all", setup_view, call_list_get_all, QUIET},
 	{"am_text", setup_rich, call_text, 0},
 	{"am_marks", setup_rich, call_marks, 0},
+	{"am_marks_at", setup_rich, call_marks_at, 0},
 	{"am_spans", setup_rich, call_spans, 0},
 	{"am_cursor", setup_rich, call_cursor, 0},
 	{"am_cursor_position", setup_rich, call_cursor_position, QUIET},
