@@ -5,7 +5,11 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './install.mjs'
 
-const counts = { docs: 1000, sync: 240, network: 60, bundles: 60, rich: 60 }
+const long = !!process.env.RUNTIMED_TEST_LONG
+// Together 1,420 seeds, and 100,000 in a long run.
+const counts = long
+  ? { docs: 80_000, sync: 6000, network: 2000, bundles: 2000, rich: 10_000 }
+  : { docs: 1000, sync: 240, network: 60, bundles: 60, rich: 60 }
 const lanes = { docs: 2, sync: 1, network: 1, bundles: 1, rich: 1 }
 const BATCH = 50
 const FAILURES_SHOWN = 5
@@ -14,8 +18,7 @@ const SKIPS_MAX = 0.2
 const name = process.argv[2]
 process.env.AUTOMERGE_BIN ??= process.argv[3]
 const base = process.env.SEED ?? String(Date.now())
-const long = process.env.RUNTIMED_TEST_LONG ? 20 : 1
-const wanted = Number(process.env.SEEDS ?? counts[name] * long)
+const wanted = Number(process.env.SEEDS ?? counts[name])
 const tally = { ok: 0, fail: 0, skip: 0 }
 const notes = new Map()
 
@@ -64,6 +67,9 @@ async function main() {
   if (name === 'matrix') {
     const { matrix } = await import('./matrix.mjs')
     await matrix(take)
+  } else if (name === 'small') {
+    const { small } = await import('./small.mjs')
+    await small(take, base, long)
   } else {
     await Promise.all(Array.from({ length: lanes[name] }, lane))
     if (tally.skip > SKIPS_MAX * wanted + 3) take({ seed: base, status: 'fail', report: [`too many seeds lost to oracle panics: ${tally.skip}`] })

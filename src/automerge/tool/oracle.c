@@ -249,7 +249,8 @@ void oracle_put_value(struct buf *out, const am_value *v)
 
 static oracle_fn find_op(const char *name)
 {
-	const struct oracle_op *const tables[] = {oracle_doc_ops, oracle_edit_ops, oracle_read_ops, oracle_sync_ops};
+	const struct oracle_op *const tables[] = {oracle_doc_ops, oracle_edit_ops, oracle_read_ops, oracle_sync_ops,
+						  oracle_converge_ops};
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
 		for (const struct oracle_op *op = tables[i]; op->name; op++) {
 			if (!strcmp(op->name, name))

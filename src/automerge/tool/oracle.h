@@ -35,7 +35,8 @@ struct oracle_op {
 	oracle_fn fn;
 };
 /* Each ends with a NULL name. */
-extern const struct oracle_op oracle_doc_ops[], oracle_edit_ops[], oracle_read_ops[], oracle_sync_ops[];
+extern const struct oracle_op oracle_doc_ops[], oracle_edit_ops[], oracle_read_ops[], oracle_sync_ops[],
+	oracle_converge_ops[];
 
 /* Parts of a request; 0, ORACLE_E_REQUEST, or for objects AM_E_NOT_FOUND. */
 int oracle_bad(struct oracle *o, const char *why);
@@ -64,4 +65,6 @@ void oracle_put_id(struct buf *out, am_doc *doc, am_objid id);
 /* Answers the object's text and keeps it under "as". */
 void oracle_made(struct oracle *o, am_doc *doc, am_objid id);
 void oracle_put_value(struct buf *out, const am_value *v);
+/* All that is visible now, from the root. */
+int oracle_dump(struct oracle *o, am_doc *doc);
 #endif

@@ -271,6 +271,12 @@ static int op_dump(struct oracle *o)
 	return rc;
 }
 
+int oracle_dump(struct oracle *o, am_doc *doc)
+{
+	struct reading r = {.o = o, .doc = doc};
+	return dump(&r, AM_ROOT, AM_MAP);
+}
+
 static int op_json(struct oracle *o)
 {
 	struct reading r;
