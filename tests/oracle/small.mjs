@@ -4,7 +4,7 @@
 // changes in every order there is, out of order too, and must end the same each time;
 // npm reads that end as C does, and makes the same changes.
 import { Driver } from './driver.mjs'
-import { npmDump, plainDump, same } from './docs.mjs'
+import { Difference, npmDump, plainDump, same } from './docs.mjs'
 import { NpmPeer, isPanic } from './npm_peer.mjs'
 import { Random } from './random.mjs'
 
@@ -123,7 +123,8 @@ async function checkCase(c, makers, peers, [name, words, chained], turn) {
 async function checkEnd(c, peers, { data }, words, turn) {
   const changes = words.flat()
   if (!changes.length) return
-  await c.call({ op: 'converge', doc: 'x', data, changes })
+  const both = await c.call({ op: 'converge', doc: 'x', data, changes })
+  if (both) throw new Difference(`the changes in order ${both.order} end differently`, both.first, both.other)
   const save = await c.call({ op: 'save', doc: 'x', flags: 0 })
   const got = { heads: await c.call({ op: 'heads', doc: 'x' }), values: plainDump(await c.call({ op: 'dump', doc: 'x' })) }
   for (const peer of peers) if (peer.which === 'new' || turn % 4 === 0) same(`${peer.which} reads the end`, npmReads(peer, save), got)
