@@ -421,7 +421,7 @@ AM_API int am_json(am_doc *doc, const am_view *view, am_objid obj, bool conflict
 typedef enum {
 	AM_PATCH_PUT,       /* key or index := value; objects appear empty and are filled by later patches */
 	AM_PATCH_INSERT,    /* list: value at index */
-	AM_PATCH_SPLICE,    /* text inserted at index */
+	AM_PATCH_SPLICE,    /* text inserted at index; its marks come as AM_PATCH_MARK behind the text's other patches */
 	AM_PATCH_DELETE,    /* key, or `length` elements from index */
 	AM_PATCH_INCREMENT, /* value.i added */
 	AM_PATCH_CONFLICT,  /* newly conflicted, same winner */

@@ -308,7 +308,8 @@ class Generator {
       return
     }
     const as = `o${this.n}`
-    if (!this.do({ op: 'split_block', doc, obj, index: at, as }).ok) return
+    const req = blocks.length && r.chance(0.3) ? { op: 'replace_block', doc, obj, index: r.pick(blocks), as } : { op: 'split_block', doc, obj, index: at, as }
+    if (!this.do(req).ok) return
     const h = this.handle('map', doc)
     this.do({ op: 'put', doc, obj: h, key: 'type', value: { t: 'str', v: r.pick(['p', 'h1', 'li']) } })
     if (r.chance(0.4)) this.do({ op: 'put', doc, obj: h, key: 'level', value: { t: 'int', v: String(r.below(4)) } })

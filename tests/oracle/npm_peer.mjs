@@ -135,9 +135,11 @@ export class NpmPeer {
       this.doc(r.doc).joinBlock(this.obj(r.obj), r.index)
       return null
     },
-    update_block(r) {
-      this.doc(r.doc).updateBlock(this.obj(r.obj), r.index, {})
-      return null
+    replace_block(r) {
+      const d = this.doc(r.doc)
+      const o = this.obj(r.obj)
+      d.updateBlock(o, r.index, {})
+      return this.made(r, d.getAll(o, r.index).at(-1)[1])
     },
     update_spans(r) {
       const per = Object.fromEntries((r.per_mark ?? []).map((m) => [m.name, m.expand]))
