@@ -148,7 +148,8 @@ void autosave_rebase(struct room *room, const uint8_t sha[SHA256_BYTES], const a
 	memcpy(a->baseline, sha, SHA256_BYTES);
 	a->has_baseline = true;
 	room->ever_on_disk = true;
-	heads_set(&a->exported_heads, heads, n);
+	if (heads)
+		heads_set(&a->exported_heads, heads, n);
 	if (clean) {
 		a->exported = a->changes;
 		a->first_unsaved = 0;

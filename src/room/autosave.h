@@ -12,7 +12,9 @@
 bool autosave_dirty(const struct autosave *a);
 /* baseline hash and exported heads. */
 void autosave_describe(const struct autosave *a, struct sidecar *sc);
-/* The document is what the file with these bytes says (load, merge, promotion). */
+/* The file has these bytes now (load, merge, promotion). clean: the document at these heads is what they say;
+ * else something is left to write, and heads are those of the newest document that is known to be in a file
+ * (NULL: as before), which is what a journal is compared with after a crash. */
 void autosave_rebase(struct room *room, const uint8_t sha256[SHA256_BYTES], const am_hash *heads, size_t n, bool clean);
 /* The hash of the file's bytes as last read or written; false when there are none. */
 bool autosave_baseline(const struct autosave *a, uint8_t ret[SHA256_BYTES]);

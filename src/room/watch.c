@@ -89,8 +89,10 @@ static int take_in(struct room *room, struct look *look)
 	room_settle(room);
 	size_t n;
 	const am_hash *heads = notebook_heads(room->nb, &n);
-	/* Only an export tells whether document and file agree now; an equal one writes nothing. */
-	autosave_rebase(room, look->sha256, heads, n, !was_dirty && !result.conflicts);
+	bool clean = !was_dirty && !result.conflicts;
+	/* Heads that hold more than the file must not pass for exported: a journal with nothing else would be
+	 * thrown away at the next load. */
+	autosave_rebase(room, look->sha256, clean ? heads : NULL, clean ? n : 0, clean);
 	room_write_sidecar(room);
 	return 0;
 }
