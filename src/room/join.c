@@ -208,11 +208,14 @@ static int new_cells(const struct room_join *j)
 	return j->svc->new_notebook_cells >= 0 ? j->svc->new_notebook_cells : (int)j->face->new_notebook_cells;
 }
 
-static void make_room(struct room_join *j, enum room_kind kind, const char *uuid, const char *path, const char *key,
-		      const char *runtime)
+/* file: what is at the path, where something is: a second name of it finds the room while it is being read. */
+static void make_room(struct room_join *j, enum room_kind kind, const char *uuid, const struct room_path *file,
+		      const char *key, const char *runtime)
 {
-	struct room *room = room_new(j->svc, kind, uuid, path, key);
+	struct room *room = room_new(j->svc, kind, uuid, file ? file->path : NULL, key);
 	registry_insert(j->svc->registry, room);
+	if (file && file->kind == ROOM_PATH_FILE)
+		registry_rebind(j->svc->registry, room, room->path, &file->info);
 	j->loader = true;
 	room_load(room, new_cells(j), runtime);
 	enter(j, room);
@@ -254,10 +257,8 @@ static struct room *by_inode(struct room_join *j, const struct room_path *p)
 	if (!room || room->state == ROOM_LOADING)
 		return room;
 	int r = host_path_stat(j->svc->host, room->path, &there);
-	if (r == 0 && there.dev == p->info.dev && there.ino == p->info.ino) {
-		registry_add_spelling(j->svc->registry, p->path, room);
-		return room;
-	}
+	if (r == 0 && there.dev == p->info.dev && there.ino == p->info.ino)
+		return room; /* found by its inode each time: the link may be another file the next time */
 	if (r == -ENOENT && !claim_find(j->svc->registry, room->path)) {
 		room_moved(room, p->path, &p->info);
 		return room;
@@ -288,7 +289,7 @@ static void join_path(struct room_join *j, const struct room_path *p)
 	if (room)
 		enter(j, room);
 	else
-		make_room(j, ROOM_PATH, NULL, p->path, NULL, runtime_for_new(j));
+		make_room(j, ROOM_PATH, NULL, p, NULL, runtime_for_new(j));
 }
 
 static void join_named_path(struct room_join *j, const char *given)

@@ -16,9 +16,6 @@ struct registry *registry_new(void)
 
 void registry_free(struct registry *reg)
 {
-	MAP_EACH(&reg->spellings, e)
-		free(e->value);
-	map_free(&reg->spellings);
 	map_free(&reg->by_uuid);
 	map_free(&reg->by_path);
 	map_free(&reg->by_opaque);
@@ -74,25 +71,12 @@ static void bind_inode(struct registry *reg, struct room *room, const struct hos
 	host_file_open(room->svc->host, room->path, O_PATH, 0, &room->inode_fd);
 }
 
-static void drop_spellings(struct registry *reg, const char *path)
-{
-	MAP_EACH(&reg->spellings, e) {
-		if (strcmp(e->value, path) == 0) {
-			char *value = e->value;
-			map_remove(&reg->spellings, e->key);
-			free(value);
-		}
-	}
-}
-
 static void unindex(struct registry *reg, struct room *room)
 {
 	bind_inode(reg, room, NULL);
 	map_remove(&reg->by_uuid, room->uuid);
-	if (room->path) {
+	if (room->path)
 		map_remove(&reg->by_path, room->path);
-		drop_spellings(reg, room->path);
-	}
 	if (room->kind == ROOM_OPAQUE)
 		map_remove(&reg->by_opaque, room->key);
 	for (size_t i = 0; i < reg->rooms.n; i++) {
@@ -162,7 +146,6 @@ void registry_rebind(struct registry *reg, struct room *room, const char *path, 
 	if (strcmp(path, room->path) != 0) {
 		assert(!registry_by_path(reg, path));
 		map_remove(&reg->by_path, room->path);
-		drop_spellings(reg, room->path);
 		free(room->path);
 		room->path = xstrdup(path);
 		map_put(&reg->by_path, path, room);
@@ -187,9 +170,7 @@ struct room *registry_by_uuid(const struct registry *reg, const char *uuid)
 
 struct room *registry_by_path(const struct registry *reg, const char *path)
 {
-	struct room *room = map_get(&reg->by_path, path);
-	const char *other = room ? NULL : map_get(&reg->spellings, path);
-	return other ? map_get(&reg->by_path, other) : room;
+	return map_get(&reg->by_path, path);
 }
 
 struct room *registry_by_opaque(const struct registry *reg, const char *id)
@@ -216,11 +197,6 @@ struct room *registry_by_rid(const struct registry *reg, uint64_t rid)
 		if (rid_value(reg->rooms.p[i]->rid) == survivor)
 			return reg->rooms.p[i];
 	return NULL;
-}
-
-void registry_add_spelling(struct registry *reg, const char *path, struct room *room)
-{
-	free(map_put(&reg->spellings, path, xstrdup(room->path)));
 }
 
 struct claim *claim_find(const struct registry *reg, const char *path)

@@ -15,7 +15,6 @@ struct registry {
 	struct map by_path;       /* rooms with a path */
 	struct map by_opaque;
 	struct map by_inode;      /* "dev:ino", rooms whose file is there */
-	struct map spellings;     /* other paths of a file in a room (hard links) -> char *path */
 	uint64_t claims_made;
 	struct map claims;        /* path -> struct claim: a save under way */
 	struct map gone;          /* rid (text) of a room folded away -> rid of its survivor, as a pointer */
@@ -41,8 +40,6 @@ struct room *registry_by_path(const struct registry *reg, const char *path);
 struct room *registry_by_opaque(const struct registry *reg, const char *id);
 struct room *registry_by_inode(const struct registry *reg, uint64_t dev, uint64_t ino);
 struct room *registry_by_rid(const struct registry *reg, uint64_t rid);
-/* path is another name of the file in `room` from now on. */
-void registry_add_spelling(struct registry *reg, const char *path, struct room *room);
 
 /* ---- claims ---- */
 

@@ -1,12 +1,14 @@
 """rooms.md 15 F: one file is one room, by whatever name; old ids go on leading to it."""
 import hashlib
 import json
+import os
+import time
 import uuid
 
 import pytest
 
 from support import notebooks as nb
-from support.daemon import until
+from support.daemon import stays, until
 
 
 def promoted(daemon, name="t.ipynb"):
@@ -180,3 +182,56 @@ def test_f12_other_extension_is_not_overwritten(daemon, work):
     u.save(notes)
     assert notes.read_text() == "dear diary"
     c.broken = True
+
+
+def test_f13_hard_link_opened_during_the_load(daemon, work):
+    """rooms.md I-1 by inode, also for a room that is still being read."""
+    t, h = work / "t.ipynb", work / "h.ipynb"
+    nb.write(t, nb.sources(3))
+    os.link(t, h)
+    daemon.faults(f"read stall 0 0 {work}")
+    p, p_info = daemon.begin({"channel": "open_notebook", "path": str(t)})
+    daemon.wait_rooms(str(t))
+    q, q_info = daemon.begin({"channel": "open_notebook", "path": str(h)})
+    stays(lambda: list(daemon.rooms()) == [str(t)], "one room", 0.5)
+    daemon.faults()
+    p.info, q.info = p_info.result(30), q_info.result(30)
+    p.wait_cell("cell2")
+    q.wait_cell("cell2")
+    q.add("x", "1")
+    p.wait_cell("x", "1")
+    daemon.wait_rooms(str(t))
+
+
+def test_f14_hard_link_that_became_a_file_of_its_own(daemon, work):
+    t, h, new = work / "t.ipynb", work / "h.ipynb", work / "new"
+    nb.write(t, nb.sources(2))
+    os.link(t, h)
+    p, q = daemon.open(t), daemon.open(h)
+    q.wait_cell("cell1")
+    q.close()
+    daemon.wait_rooms(str(t))
+    nb.write(new, [nb.cell("other", "another notebook")])
+    os.replace(new, h)
+    q = daemon.open(h)
+    q.wait_cell("other", "another notebook")
+    assert q.ids() == ["other"] and q.id == str(h)
+    q.add("x", "1")
+    until(lambda: nb.on_disk(h, x="1"), "written where it was opened", 8)
+    assert p.ids() == ["cell0", "cell1"] and "x" not in nb.disk(t)
+
+
+def test_f15_moved_after_the_same_bytes_were_written_anew(daemon, work):
+    """A checkout that changes nothing gives the file another inode."""
+    t, t2, new = work / "t.ipynb", work / "t2.ipynb", work / "new"
+    data = nb.write(t, nb.sources(2))
+    p = daemon.open(t)
+    p.wait_cell("cell1")
+    new.write_bytes(data)
+    os.replace(new, t)
+    time.sleep(1)  # the watcher
+    t.rename(t2)
+    q = daemon.open(t2)
+    q.wait_cell("cell1")
+    p.wait_event("room_renamed", new_notebook_id=str(t2))
+    daemon.wait_rooms(str(t2))
