@@ -28,6 +28,11 @@ bool host_info_is_regular(const struct host_file_info *info)
 	return S_ISREG(info->mode);
 }
 
+bool host_info_same_stamp(const struct host_file_info *a, const struct host_file_info *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
 int host_file_open(struct host *h, const char *path, int flags, unsigned mode, int *ret_fd)
 {
 	return h->file->open(h->file_self, path, flags, mode, ret_fd);

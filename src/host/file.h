@@ -23,6 +23,8 @@ struct host_file_info {
 bool host_info_is_dir(const struct host_file_info *info);
 bool host_info_is_link(const struct host_file_info *info); /* from lstat */
 bool host_info_is_regular(const struct host_file_info *info);
+/* The same file, not written to in between as far as size and time tell. */
+bool host_info_same_stamp(const struct host_file_info *a, const struct host_file_info *b);
 
 /* flags and mode as open(2); O_CLOEXEC is always added. */
 int host_file_open(struct host *h, const char *path, int flags, unsigned mode, int *ret_fd);

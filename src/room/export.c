@@ -22,6 +22,8 @@ struct export_job {
 	struct heads heads;
 	struct buf bytes;
 	struct host_replace replace;
+	bool was_there;             /* the file that was compared, */
+	struct host_file_info seen; /* as it was then */
 	struct export_result result;
 	bool prepared, held;
 };
@@ -40,9 +42,22 @@ static void finish(struct export_job *job)
 
 /* ---- last job: the rename ---- */
 
+/* Somebody wrote the file since it was compared: it took a while to write beside it. */
+static bool has_moved_on(const struct export_job *job)
+{
+	struct host_file_info now;
+	bool there = host_path_stat(job->svc->host, job->path, &now) == 0;
+	return there && !(job->was_there && host_info_same_stamp(&now, &job->seen));
+}
+
 static void commit_run(void *ctx)
 {
 	struct export_job *job = ctx;
+	if (job->opts.check_baseline && has_moved_on(job)) {
+		host_replace_abort(job->svc->host, &job->replace);
+		job->result.stale = true;
+		return;
+	}
 	job->result.err = host_replace_commit(job->svc->host, &job->replace, &job->result.info);
 }
 
@@ -63,6 +78,8 @@ static void job_done(void *ctx)
 static int compare_with_file(struct export_job *job, bool *ret_same)
 {
 	struct buf old = {0};
+	/* In this order: what is written between the two is seen as written since. */
+	job->was_there = host_path_stat(job->svc->host, job->path, &job->seen) == 0;
 	int r = host_file_read_all(job->svc->host, job->path, EXPORT_READ_MAX, &old);
 	*ret_same = false;
 	if (r == 0) {

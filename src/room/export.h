@@ -9,7 +9,7 @@
 struct export_job;
 struct export_result {
 	int err;        /* 0, negative errno */
-	bool stale;     /* the file holds bytes that are neither the baseline nor ours: nothing was written */
+	bool stale;     /* the file holds bytes that are neither the baseline nor ours: it was not touched */
 	bool unchanged; /* the file held exactly these bytes */
 	uint8_t sha256[SHA256_BYTES];
 	struct host_file_info info;

@@ -149,16 +149,11 @@ void watch_check(struct room *room, room_done_fn *done, void *ctx)
 	host_work(room->svc->host, look_run, look_done, look);
 }
 
-static bool same_stamp(const struct host_file_info *a, const struct host_file_info *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns;
-}
-
 bool watch_behind(const struct room *room)
 {
 	struct host_file_info now;
 	return room->path && room->inode_known && host_path_stat(room->svc->host, room->path, &now) == 0 &&
-	       !same_stamp(&room->inode, &now);
+	       !host_info_same_stamp(&room->inode, &now);
 }
 
 static void debounced(void *ctx)

@@ -277,3 +277,16 @@ def test_e19_opened_right_after_it_was_written(daemon):
     t.rename(daemon.work / "moved.ipynb")
     nb.write(daemon.work / "moved.ipynb", nb.sources(12))
     assert daemon.open(daemon.work / "moved.ipynb").info["cell_count"] == 12
+
+
+def test_e20_write_of_another_program_during_ours(daemon):
+    """Between the comparison with the file and the rename the file may change."""
+    t, c = opened(daemon)
+    daemon.faults(f"sync stall 0 0 {t.parent / ('.' + t.name)}")
+    c.add("inside", "1")
+    until(lambda: list(t.parent.glob(".t.ipynb.*")), "the autosave writes beside it", 6)
+    nb.write(t, [*nb.sources(3), nb.cell("outside", "2")])
+    daemon.faults()
+    c.wait_cell("outside", "2", 10)
+    until(lambda: nb.on_disk(t, inside="1", outside="2"), "both", 10)
+    assert not list(t.parent.glob(".t.ipynb.*"))
