@@ -567,11 +567,13 @@ int request_receive(struct peer *peer, const void *p, size_t n)
 
 void request_next(struct peer *peer)
 {
-	if (peer->pending || peer->requests.n == 0 || peer->gone)
-		return;
-	struct buf next = peer->requests.p[0];
-	VEC_REMOVE(&peer->requests, 0);
-	if (begin(peer, next.p, next.n) < 0)
-		log_warn("room", "%s: a request that is no JSON was dropped", room_wire_id(peer->room));
-	buf_free(&next);
+	/* One that cannot be read is answered at once and leaves nothing pending: the next is due. */
+	while (!peer->pending && peer->requests.n > 0 && !peer->gone) {
+		struct buf next = peer->requests.p[0];
+		VEC_REMOVE(&peer->requests, 0);
+		/* Somebody up the stack still needs the peer, so this is told, not a reason to close. */
+		if (begin(peer, next.p, next.n) < 0)
+			answer_unreadable(peer, -EBADMSG, NULL, "Invalid request: not JSON");
+		buf_free(&next);
+	}
 }

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
+import cbor2
 import pytest
 
 from support import cache
@@ -390,3 +391,43 @@ def test_x17_concurrent_rubbish(daemon, room):
     for t in threads:
         t.join()
     assert len(u.cells()) == 30
+
+
+def test_x18_unreadable_request_in_a_row(daemon, work):
+    """One answer for each, in their order, also when those behind it had to wait."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(1))
+    with Raw(daemon.socket) as c:
+        c.hello({"channel": "open_notebook", "path": str(t)})
+        assert not c.read_json().get("error")
+        daemon.faults(f"read stall 0 0 {work}")
+        for body in (b'{"action":"save_notebook","format_cells":false}', b'{"action":"no such thing"}', b"no JSON",
+                     b'{"action":"get_queue_state"}'):
+            c.send(typed(wire.REQUEST, body))
+        time.sleep(0.2)
+        daemon.faults()
+        assert [c.response()["result"] for _ in range(4)] == ["notebook_saved", "error", "error", "queue_state"]
+
+
+def test_x19_presence_for_a_client_that_does_not_read(daemon, work):
+    """Of what a peer does in a channel the last is kept, not all of it."""
+    def tell(n):
+        return typed(wire.PRESENCE, cbor2.dumps({"type": "update", "peer_id": "local", "channel": "custom", "data": [n] * 1900}))
+
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(1))
+    with Raw(daemon.socket) as deaf, Raw(daemon.socket) as busy:
+        for c in (deaf, busy):
+            c.hello({"channel": "open_notebook", "path": str(t)})
+            assert not c.read_json().get("error")
+        for n in range(6000):
+            busy.send(tell(n % 200))
+        busy.send(tell(255))
+        busy.request({"action": "get_queue_state"})
+        heard = []
+        while not heard or heard[-1] != 255:
+            body = deaf.read()
+            said = cbor2.loads(body[1:]) if body[0] == wire.PRESENCE else {}
+            if said.get("channel") == "custom":
+                heard.append(said["data"][0])
+        assert len(heard) < 3000, len(heard)
