@@ -200,12 +200,12 @@ static char *broadcast_key(const struct broadcast *b)
 	}
 }
 
-static bool coalesce(struct peer *peer, struct outbox_entry *entry)
+static bool coalesce(struct peer *peer, struct outbox_entry *list, size_t n, struct outbox_entry *entry)
 {
-	if (!entry->key || peer->broadcasts.n < PEER_OUTBOX_COALESCE)
+	if (!entry->key || n < PEER_OUTBOX_COALESCE)
 		return false;
-	for (size_t i = peer->broadcasts.n; i-- > 0;) {
-		struct outbox_entry *e = &peer->broadcasts.p[i];
+	for (size_t i = n; i-- > 0;) {
+		struct outbox_entry *e = &list[i];
 		if (e->event != entry->event || !e->key || strcmp(e->key, entry->key) != 0)
 			continue;
 		peer->outbox_bytes += entry->n - e->n;
@@ -218,7 +218,8 @@ static bool coalesce(struct peer *peer, struct outbox_entry *entry)
 
 static void outbox_add(struct peer *peer, struct outbox_entry entry, bool presence)
 {
-	if (!presence && coalesce(peer, &entry))
+	struct outbox_entry *list = presence ? peer->presence.p : peer->broadcasts.p;
+	if (coalesce(peer, list, presence ? peer->presence.n : peer->broadcasts.n, &entry))
 		return;
 	peer->outbox_bytes += entry.n;
 	if (presence)
@@ -276,14 +277,25 @@ static void broadcast_to(struct peer *peer, const struct broadcast *b)
 
 /* ---- presence ---- */
 
-static void presence_to(struct peer *peer, const uint8_t *p, size_t n)
+/* Of what one peer does in one channel only the last matters, be it that it cleared it. */
+static char *presence_key(const struct presence *p)
+{
+	if (p->type != PRESENCE_UPDATE && p->type != PRESENCE_CLEAR_CHANNEL)
+		return NULL;
+	return xasprintf("%s %d", p->peer_id, (int)p->state.channel);
+}
+
+/* key: passes to the outbox. */
+static void presence_to(struct peer *peer, const uint8_t *p, size_t n, char *key)
 {
 	struct buf frame = {0};
 	size_t frame_n;
-	if (frame_append(&frame, FRAME_PRESENCE, p, n) < 0)
+	if (frame_append(&frame, FRAME_PRESENCE, p, n) < 0) {
+		free(key);
 		return;
+	}
 	uint8_t *bytes = (uint8_t *)buf_take(&frame, &frame_n);
-	outbox_add(peer, (struct outbox_entry){BROADCAST_EVENTS, NULL, bytes, frame_n}, true);
+	outbox_add(peer, (struct outbox_entry){BROADCAST_EVENTS, key, bytes, frame_n}, true);
 }
 
 void room_presence(struct room *room, const struct presence *p, const struct peer *except)
@@ -292,7 +304,7 @@ void room_presence(struct room *room, const struct presence *p, const struct pee
 	presence_append(&bytes, p);
 	for (size_t i = 0; i < room->peers.n; i++)
 		if (room->peers.p[i] != except)
-			presence_to(room->peers.p[i], bytes.p, bytes.n);
+			presence_to(room->peers.p[i], bytes.p, bytes.n, presence_key(p));
 	buf_free(&bytes);
 	room_touch(room);
 }
@@ -301,7 +313,7 @@ static void presence_snapshot_to(struct peer *peer)
 {
 	struct buf bytes = {0};
 	if (presence_table_snapshot(peer->room->presence, peer->id, &bytes))
-		presence_to(peer, bytes.p, bytes.n);
+		presence_to(peer, bytes.p, bytes.n, NULL);
 	buf_free(&bytes);
 }
 
