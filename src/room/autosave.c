@@ -26,8 +26,14 @@ struct autosave {
 	uint8_t baseline[SHA256_BYTES];
 	struct heads exported_heads;
 	bool writing;
+	struct export_job *job;  /* of the write under way */
+	struct export_job *held; /* its bytes are ready; the sidecar is being told of them */
+	struct host_timer held_limit;
 	unsigned suspended;
 	uint64_t writing_changes; /* value of `changes` in the write under way */
+	struct heads writing_heads;
+	bool writing_named;       /* a write of these bytes, from writing_heads, may have reached the file */
+	uint8_t writing_sha256[SHA256_BYTES];
 	VEC(struct flush_waiter) waiters;
 };
 
@@ -36,7 +42,12 @@ struct write_ctx {
 	uint64_t rid;
 };
 
+/* The sidecar should name what is about to be written before it is in place; a journal whose disk does not
+ * take it must not hold the file up. */
+#define AUTOSAVE_NAMING_LIMIT HOST_SEC(1)
+
 static void begin_write(struct autosave *a);
+static void go_on_writing(void *ctx);
 
 static void timer_due(void *ctx)
 {
@@ -48,6 +59,7 @@ struct autosave *autosave_new(struct room *room)
 	struct autosave *a = xcalloc(1, sizeof *a);
 	a->room = room;
 	host_timer_init(&a->timer, room->svc->host, timer_due, a);
+	host_timer_init(&a->held_limit, room->svc->host, go_on_writing, a);
 	return a;
 }
 
@@ -65,7 +77,11 @@ static void tell_waiters(struct autosave *a, int err)
 void autosave_free(struct autosave *a)
 {
 	host_timer_stop(&a->timer);
+	go_on_writing(a);
+	/* Somebody may hold a claim until he hears of it. */
+	tell_waiters(a, -ECANCELED);
 	heads_fini(&a->exported_heads);
+	heads_fini(&a->writing_heads);
 	VEC_FREE(&a->waiters);
 	free(a);
 }
@@ -80,6 +96,12 @@ bool autosave_busy(const struct room *room)
 	return room->autosave->writing;
 }
 
+bool autosave_is_own(const struct autosave *a, const uint8_t sha[SHA256_BYTES])
+{
+	return (a->has_baseline && memcmp(sha, a->baseline, SHA256_BYTES) == 0) ||
+	       (a->writing && a->writing_named && memcmp(sha, a->writing_sha256, SHA256_BYTES) == 0);
+}
+
 bool autosave_baseline(const struct autosave *a, uint8_t ret[SHA256_BYTES])
 {
 	if (a->has_baseline)
@@ -87,17 +109,30 @@ bool autosave_baseline(const struct autosave *a, uint8_t ret[SHA256_BYTES])
 	return a->has_baseline;
 }
 
+static char *hex_of(const uint8_t sha[SHA256_BYTES])
+{
+	char *hex = xmalloc(SHA256_HEX_BYTES);
+	hex_encode(hex, sha, SHA256_BYTES);
+	return hex;
+}
+
+static char **heads_hex(const struct heads *heads, size_t *ret_n)
+{
+	char **hex = xcalloc(heads->n, sizeof *hex);
+	for (size_t i = 0; i < heads->n; i++)
+		hex[i] = hex_of(heads->p[i].b);
+	*ret_n = heads->n;
+	return hex;
+}
+
 void autosave_describe(const struct autosave *a, struct sidecar *sc)
 {
-	if (a->has_baseline) {
-		sc->baseline_sha256 = xmalloc(SHA256_HEX_BYTES);
-		hex_encode(sc->baseline_sha256, a->baseline, SHA256_BYTES);
-	}
-	sc->exported_heads = xcalloc(a->exported_heads.n, sizeof *sc->exported_heads);
-	sc->n_exported_heads = a->exported_heads.n;
-	for (size_t i = 0; i < a->exported_heads.n; i++) {
-		sc->exported_heads[i] = xmalloc(SHA256_HEX_BYTES);
-		hex_encode(sc->exported_heads[i], a->exported_heads.p[i].b, SHA256_BYTES);
+	if (a->has_baseline)
+		sc->baseline_sha256 = hex_of(a->baseline);
+	sc->exported_heads = heads_hex(&a->exported_heads, &sc->n_exported_heads);
+	if (a->writing_named) {
+		sc->writing_sha256 = hex_of(a->writing_sha256);
+		sc->writing_heads = heads_hex(&a->writing_heads, &sc->n_writing_heads);
 	}
 }
 
@@ -191,6 +226,7 @@ static void write_succeeded(struct autosave *a, const struct export_result *r)
 	if (a->retry)
 		state_storage(room, NULL);
 	a->retry = 0;
+	a->writing_named = false; /* it is the baseline */
 	a->exported = a->writing_changes;
 	a->first_unsaved = 0;
 	memcpy(a->baseline, r->sha256, SHA256_BYTES);
@@ -255,6 +291,38 @@ static void write_done(void *ctx, const struct export_result *r)
 	free(w);
 }
 
+static void go_on_writing(void *ctx)
+{
+	struct autosave *a = ctx;
+	struct export_job *job = a->held;
+	a->held = NULL;
+	host_timer_stop(&a->held_limit);
+	if (job)
+		export_continue(job, true);
+}
+
+static void named(void *ctx, int err)
+{
+	(void)err; /* then a crash now would make the next load merge the file with what it came from */
+	go_on_writing(ctx);
+}
+
+static bool ready_to_rename(void *ctx, const uint8_t sha[SHA256_BYTES])
+{
+	struct write_ctx *w = ctx;
+	struct room *room = room_by_rid(w->svc, w->rid);
+	if (!room || room->rid != w->rid || !room->journal || journal_status(room->journal, NULL) != JOURNAL_OK)
+		return true;
+	struct autosave *a = room->autosave;
+	memcpy(a->writing_sha256, sha, SHA256_BYTES);
+	a->writing_named = true;
+	a->held = a->job;
+	export_hold(a->job);
+	host_timer_start(&a->held_limit, AUTOSAVE_NAMING_LIMIT);
+	room_tell_sidecar(room, named, a);
+	return false;
+}
+
 static void begin_write(struct autosave *a)
 {
 	struct room *room = a->room;
@@ -263,12 +331,13 @@ static void begin_write(struct autosave *a)
 	host_timer_stop(&a->timer);
 	struct write_ctx *w = xcalloc(1, sizeof *w);
 	*w = (struct write_ctx){room->svc, room->rid};
-	const struct export_opts opts = {.check_baseline = true, .make_parents = !room->ever_on_disk};
+	const struct export_opts opts = {.check_baseline = true, .make_parents = !room->ever_on_disk,
+					 .ready = ready_to_rename};
 	room_pin(room);
 	a->writing = true;
 	room_settle(room);
 	a->writing_changes = a->changes;
-	int r = export_start(room, room->path, &opts, write_done, w, NULL);
+	int r = export_start(room, room->path, &opts, write_done, w, &a->job);
 	if (r < 0) {
 		a->writing = false;
 		log_error("room", "%s: cannot be rendered: %s", room->path, strerror(-r));
@@ -276,7 +345,12 @@ static void begin_write(struct autosave *a)
 		tell_waiters(a, r);
 		room_unpin(room);
 		free(w);
+		return;
 	}
+	size_t n;
+	const am_hash *heads = notebook_heads(room->nb, &n);
+	heads_set(&a->writing_heads, heads, n);
+	a->writing_named = false;
 }
 
 void autosave_write(struct room *room, room_done_fn *done, void *ctx)

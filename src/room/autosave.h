@@ -18,6 +18,8 @@ void autosave_describe(const struct autosave *a, struct sidecar *sc);
 void autosave_rebase(struct room *room, const uint8_t sha256[SHA256_BYTES], const am_hash *heads, size_t n, bool clean);
 /* The hash of the file's bytes as last read or written; false when there are none. */
 bool autosave_baseline(const struct autosave *a, uint8_t ret[SHA256_BYTES]);
+/* Bytes the file is known to hold, or those being written (settled question 17). */
+bool autosave_is_own(const struct autosave *a, const uint8_t sha256[SHA256_BYTES]);
 /* Holds writing back (a promotion has the lane), and lets it go on. */
 void autosave_suspend(struct autosave *a);
 void autosave_resume(struct room *room);

@@ -73,19 +73,23 @@ static void heads_hex(const am_hash *heads, size_t n, char ***ret, size_t *ret_n
 	}
 }
 
-void room_write_sidecar(struct room *room)
+void room_tell_sidecar(struct room *room, room_done_fn *done, void *ctx)
 {
 	static const char *const kinds[] = {"untitled", "path", "opaque"};
-	if (!room->journal)
-		return;
 	struct sidecar sc = {.kind = xstrdup(kinds[room->kind]), .uuid = xstrdup(room->uuid),
 			     .path = room->path ? xstrdup(room->path) : NULL};
 	autosave_describe(room->autosave, &sc);
 	size_t n;
 	const am_hash *heads = notebook_heads(room->nb, &n);
 	heads_hex(heads, n, &sc.doc_heads, &sc.n_doc_heads);
-	journal_set_sidecar(room->journal, &sc, NULL, NULL);
+	journal_set_sidecar(room->journal, &sc, done, ctx);
 	sidecar_free(&sc);
+}
+
+void room_write_sidecar(struct room *room)
+{
+	if (room->journal)
+		room_tell_sidecar(room, NULL, NULL);
 }
 
 uint64_t room_changed(struct room *room, bool by_peer)

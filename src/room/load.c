@@ -106,25 +106,35 @@ static int fill_from_file(struct load *load)
 	return r < 0 ? r : notebook_commit(load->nb);
 }
 
-static void exported_heads(struct load *load)
+static void set_exported(struct load *load, char *const *hex, size_t n)
 {
-	const struct sidecar *sc = &load->journal.sidecar;
 	VEC(am_hash) heads = {0};
-	for (size_t i = 0; load->journal.has_sidecar && i < sc->n_exported_heads; i++) {
+	for (size_t i = 0; i < n; i++) {
 		am_hash hash;
-		if (hex_decode(hash.b, sizeof hash.b, sc->exported_heads[i], strlen(sc->exported_heads[i])) == 0)
+		if (hex_decode(hash.b, sizeof hash.b, hex[i], strlen(hex[i])) == 0)
 			VEC_PUSH(&heads, hash);
 	}
 	heads_set(&load->exported, heads.p, heads.n);
 	VEC_FREE(&heads);
 }
 
-static bool baseline_is_file(const struct load *load)
+/* What the sidecar knows of the file: true when these very bytes are the daemon's own, with
+ * load->exported the heads they were written from. */
+static bool is_own_file(struct load *load)
 {
+	const struct sidecar *sc = &load->journal.sidecar;
 	char hex[SHA256_HEX_BYTES];
+	if (!load->journal.has_sidecar)
+		return false;
 	hex_encode(hex, load->sha256, SHA256_BYTES);
-	return load->journal.has_sidecar && load->journal.sidecar.baseline_sha256 &&
-	       strcmp(load->journal.sidecar.baseline_sha256, hex) == 0;
+	bool baseline = load->file_there && sc->baseline_sha256 && strcmp(sc->baseline_sha256, hex) == 0;
+	/* The daemon was killed between the rename and what it would have noted behind it. */
+	bool written = load->file_there && !baseline && sc->writing_sha256 && strcmp(sc->writing_sha256, hex) == 0;
+	if (written)
+		set_exported(load, sc->writing_heads, sc->n_writing_heads);
+	else
+		set_exported(load, sc->exported_heads, sc->n_exported_heads);
+	return baseline || written;
 }
 
 /* The document as it was when it was last written to the file, as a file version:
@@ -191,11 +201,11 @@ static int fill_from_journal(struct load *load)
 	size_t n;
 	const am_hash *heads = notebook_heads(load->nb, &n);
 	heads_set(&load->journaled, heads, n);
-	exported_heads(load);
 	load->from_journal = !rebuilt;
+	bool own = is_own_file(load);
 	if (!load->file_there)
 		return 0;
-	if (!baseline_is_file(load))
+	if (!own)
 		return merge_with_file(load);
 	load->clean = heads_equal(&load->exported, heads, n);
 	return 0;

@@ -176,6 +176,9 @@ void room_settle(struct room *room);
 void room_commit(struct room *room);
 void room_journal_start(struct room *room, const struct journal_content *loaded);
 void room_write_sidecar(struct room *room);
+typedef void room_done_fn(void *ctx, int err);
+/* The same with an end, which does not come when the journal is closed before; the room has a journal. */
+void room_tell_sidecar(struct room *room, room_done_fn *done, void *ctx);
 bool room_has_file_changes(struct room *room); /* the file does not show what the document does */
 void room_recheck_trust(struct room *room);
 /* True when every cell is scaffold and nobody authored anything. */
@@ -227,7 +230,6 @@ struct autosave *autosave_new(struct room *room);
 void autosave_free(struct autosave *a);
 void autosave_arm(struct room *room);
 /* Writes now if the file differs; done(ctx, err) later or from inside. */
-typedef void room_done_fn(void *ctx, int err);
 void autosave_flush(struct room *room, room_done_fn *done, void *ctx);
 bool autosave_busy(const struct room *room);
 

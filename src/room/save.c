@@ -352,7 +352,7 @@ static void admit(struct save *save)
 {
 	struct room *room = save_room(save);
 	struct claim *claim = claim_find(save->svc->registry, save->target);
-	if (!room || room->state == ROOM_GONE) {
+	if (!room || room->state == ROOM_GONE || save->svc->stopping) {
 		fail_write(save, -ECANCELED);
 		return;
 	}

@@ -108,8 +108,7 @@ static void look_done(void *ctx)
 			w->reading = false;
 		uint8_t now[SHA256_BYTES];
 		/* Written by ourselves while this was on its way: it says nothing new. */
-		bool own = err == 0 && autosave_baseline(room->autosave, now) &&
-			   memcmp(now, look->sha256, SHA256_BYTES) == 0;
+		bool own = err == 0 && autosave_is_own(room->autosave, look->sha256);
 		if (err == 0 && !look->same && !own && room->state != ROOM_LOAD_FAILED)
 			err = take_in(room, look);
 		else if (look->reason)

@@ -24,6 +24,8 @@ void sidecar_free(struct sidecar *sc)
 	free(sc->uuid);
 	free(sc->baseline_sha256);
 	strings_free(sc->exported_heads, sc->n_exported_heads);
+	free(sc->writing_sha256);
+	strings_free(sc->writing_heads, sc->n_writing_heads);
 	strings_free(sc->doc_heads, sc->n_doc_heads);
 	*sc = (struct sidecar){0};
 }
@@ -52,6 +54,9 @@ void sidecar_copy(struct sidecar *dst, const struct sidecar *src)
 		.baseline_sha256 = copy_or_null(src->baseline_sha256),
 		.exported_heads = strings_copy(src->exported_heads, src->n_exported_heads),
 		.n_exported_heads = src->n_exported_heads,
+		.writing_sha256 = copy_or_null(src->writing_sha256),
+		.writing_heads = strings_copy(src->writing_heads, src->n_writing_heads),
+		.n_writing_heads = src->n_writing_heads,
 		.doc_heads = strings_copy(src->doc_heads, src->n_doc_heads),
 		.n_doc_heads = src->n_doc_heads,
 		.updated_at_ns = src->updated_at_ns,
@@ -89,6 +94,10 @@ void sidecar_render(struct buf *out, const struct sidecar *sc)
 	render_str(out, "uuid", sc->uuid);
 	render_str(out, "baseline_sha256", sc->baseline_sha256);
 	render_heads(out, "exported_heads", sc->exported_heads, sc->n_exported_heads);
+	if (sc->writing_sha256) {
+		render_str(out, "writing_sha256", sc->writing_sha256);
+		render_heads(out, "writing_heads", sc->writing_heads, sc->n_writing_heads);
+	}
 	render_heads(out, "doc_heads", sc->doc_heads, sc->n_doc_heads);
 	render_str(out, "updated_at", at);
 	buf_append_str(out, "}\n");
@@ -136,6 +145,8 @@ static int parse_fields(struct json_object *obj, struct sidecar *sc)
 	    (err = parse_str(obj, "path", &sc->path)) < 0 || (err = parse_str(obj, "uuid", &sc->uuid)) < 0 ||
 	    (err = parse_str(obj, "baseline_sha256", &sc->baseline_sha256)) < 0 ||
 	    (err = parse_heads(obj, "exported_heads", &sc->exported_heads, &sc->n_exported_heads)) < 0 ||
+	    (err = parse_str(obj, "writing_sha256", &sc->writing_sha256)) < 0 ||
+	    (err = parse_heads(obj, "writing_heads", &sc->writing_heads, &sc->n_writing_heads)) < 0 ||
 	    (err = parse_heads(obj, "doc_heads", &sc->doc_heads, &sc->n_doc_heads)) < 0 ||
 	    (err = parse_str(obj, "updated_at", &at)) < 0)
 		return err;

@@ -1,6 +1,7 @@
 /* The small JSON file beside a journal that says whose it is and what it was
  * exported as (rooms.md 7.2):
- * {id, kind, path?, uuid?, baseline_sha256?, exported_heads, doc_heads, updated_at} */
+ * {id, kind, path?, uuid?, baseline_sha256?, exported_heads, writing_sha256?,
+ * writing_heads?, doc_heads, updated_at} */
 #ifndef STORE_SIDECAR_H
 #define STORE_SIDECAR_H
 #include <stddef.h>
@@ -14,11 +15,14 @@
 struct sidecar {
 	char *id;
 	char *kind; /* "path", "untitled", "opaque" */
-	char *path; /* may be NULL, as the next two */
+	char *path; /* may be NULL, as the other single strings below */
 	char *uuid;
 	char *baseline_sha256; /* 64 hex of the .ipynb bytes the document is based on */
 	char **exported_heads; /* 64 hex each */
 	size_t n_exported_heads;
+	char *writing_sha256; /* of a write that was begun: with it in place, these heads are exported */
+	char **writing_heads;
+	size_t n_writing_heads;
 	char **doc_heads;
 	size_t n_doc_heads;
 	int64_t updated_at_ns; /* RFC 3339 in the file */

@@ -1,5 +1,6 @@
 """rooms.md 15 G: kills, restarts, recovery."""
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -336,3 +337,62 @@ def test_g11_stale_socket(daemon):
     assert daemon.socket.exists()
     daemon.start()
     assert os.stat(daemon.socket).st_mode & 0o777 == 0o600
+
+
+def killed_while_dirty(daemon, t, outside):
+    """An edit that no file has, an outside edit merged beside it, SIGKILL before the autosave."""
+    c = daemon.open(t)
+    c.wait_cell("cell1")
+    daemon.faults(daemon.fault_write(t, errno.EIO))  # the autosave's turn does not come
+    c.add("inside", "1")
+    c.wait_acked()
+    nb.write(t, outside)
+    c.wait_cell("outside")
+    time.sleep(0.2)  # the sidecar
+    crash(daemon)
+
+
+def test_g12_unsaved_edit_beside_an_outside_one(start):
+    """The heads after such a merge are not the file's: the edit is still to be written."""
+    daemon = start(evict_ms=100)
+    t = daemon.work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    killed_while_dirty(daemon, t, [*nb.sources(2), nb.cell("outside", "2")])
+    again = daemon.open(t)
+    again.wait_cell("inside", "1")
+    until(lambda: nb.on_disk(t, inside="1", outside="2"), "the file gets what the journal had", 10)
+    again.close()
+
+
+def test_g12_and_another_outside_edit_while_down(start):
+    daemon = start(evict_ms=100)
+    t = daemon.work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    killed_while_dirty(daemon, t, [*nb.sources(2), nb.cell("outside", "2")])
+    daemon.stop()
+    nb.write(t, [*nb.sources(2), nb.cell("outside", "2"), nb.cell("later", "3")])
+    daemon.start()
+    again = daemon.open(t)
+    again.wait_cell("later", "3")
+    assert again.sources() == {"cell0": "x0 = 0\n", "cell1": "x1 = 1\n", "inside": "1", "outside": "2", "later": "3"}
+    until(lambda: nb.on_disk(t, inside="1", outside="2", later="3"), "all in the file", 10)
+
+
+def test_g13_killed_between_a_write_and_its_note(daemon, work):
+    """The file is the daemon's own, also when nothing was noted behind the rename: text typed on meanwhile
+    is no conflict with it."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    c = daemon.open(t)
+    c.wait_cell("cell1")
+    c.set("cell0", "first text")
+    daemon.faults(f"sync stall 2 0 {t.parent}")  # the first is of the temporary file, this of the directory
+    until(lambda: nb.on_disk(t, cell0="first text"), "renamed", 10)
+    c.set("cell0", "other words")
+    c.wait_acked()
+    crash(daemon)
+    again = daemon.open(t)
+    again.wait_cell("cell0", "other words")
+    assert again.ids() == ["cell0", "cell1"]
+    until(lambda: nb.on_disk(t, cell0="other words"), "saved", 10)
+    assert set(nb.disk(t)) == {"cell0", "cell1"}
