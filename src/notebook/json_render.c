@@ -354,10 +354,15 @@ static void patch_array(struct over *o, unsigned depth, const struct elements *a
 	for (size_t i = 0; i < a->n; i++) {
 		const struct json_node *value = &o->base->nodes[b->p[i]];
 		buf_append(o->out, text + at, value->start - at);
-		over_value(o, depth + 1, a->p[i], b->p[i], lines);
+		over_value(o, depth + 1, a->p[i], b->p[i], json_lines_in_list(lines, o->t, a->p[i]));
 		at = value->end;
 	}
 	buf_append(o->out, text + at, o->base->nodes[base].end - at);
+}
+
+static bool element_equal(const struct over *o, uint32_t mine, uint32_t base, bool lines)
+{
+	return json_tree_equal(o->t, mine, o->base, base, json_lines_in_list(lines, o->t, mine));
 }
 
 static void over_array(struct over *o, unsigned depth, uint32_t node, uint32_t base, bool lines)
@@ -369,16 +374,16 @@ static void over_array(struct over *o, unsigned depth, uint32_t node, uint32_t b
 		patch_array(o, depth, &a, &b, base, lines);
 		goto out;
 	}
-	while (head < a.n && head < b.n && json_tree_equal(o->t, a.p[head], o->base, b.p[head], lines))
+	while (head < a.n && head < b.n && element_equal(o, a.p[head], b.p[head], lines))
 		head++;
 	while (tail < a.n - head && tail < b.n - head &&
-	       json_tree_equal(o->t, a.p[a.n - 1 - tail], o->base, b.p[b.n - 1 - tail], lines))
+	       element_equal(o, a.p[a.n - 1 - tail], b.p[b.n - 1 - tail], lines))
 		tail++;
 	buf_append_byte(o->out, '[');
 	for (size_t i = 0; i < a.n; i++) {
 		over_lead(o, depth, &count);
 		if (i < head || (i < a.n - tail && i < b.n - tail))
-			over_value(o, depth + 1, a.p[i], b.p[i], lines);
+			over_value(o, depth + 1, a.p[i], b.p[i], json_lines_in_list(lines, o->t, a.p[i]));
 		else if (i >= a.n - tail)
 			copy_node(o->out, o->base, b.p[i + b.n - a.n]);
 		else

@@ -684,12 +684,17 @@ static bool equal_lines(const struct json_tree *a, uint32_t na, const struct jso
 	return same;
 }
 
+bool json_lines_in_list(bool lines, const struct json_tree *t, uint32_t node)
+{
+	return lines && json_tree_kind(t, node) == JSON_KIND_OBJECT;
+}
+
 static bool equal_arrays(const struct json_tree *a, uint32_t na, const struct json_tree *b, uint32_t nb, bool lines)
 {
 	uint32_t ka = json_tree_first(a, na), kb = json_tree_first(b, nb);
 
 	while (ka != JSON_NONE && kb != JSON_NONE) {
-		if (!json_tree_equal(a, ka, b, kb, lines))
+		if (!json_tree_equal(a, ka, b, kb, json_lines_in_list(lines, a, ka)))
 			return false;
 		ka = json_tree_next(a, na, ka);
 		kb = json_tree_next(b, nb, kb);

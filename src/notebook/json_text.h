@@ -103,6 +103,8 @@ bool json_tree_equal(const struct json_tree *a, uint32_t na, const struct json_t
 
 /* `lines` for the value of member m, given that of its object. */
 bool json_lines_below(bool lines, const struct json_member *m);
+/* The same for an element of a list: outputs hold text, a line of text is no list of lines. */
+bool json_lines_in_list(bool lines, const struct json_tree *t, uint32_t node);
 
 /* How a file is written. */
 struct json_style {

@@ -151,6 +151,11 @@ static void test_render_over(void **state)
 		    "{\"text\": [\"a\\n\", \"b\"], \"x\": 1}");
 	expect_over("{\"text\": [\"a\\n\", \"b\"], \"x\": 1}", "{\"text\":\"a\\nc\\n\",\"x\":1}",
 		    "{\"text\": [\"a\\n\", \"c\\n\"], \"x\": 1}");
+	/* ... each line being one, whatever stood in its place. */
+	expect_over("{\"source\": [\"a\\n\", [\"b\"]]}", "{\"source\":[\"x\\n\",\"b\"]}",
+		    "{\"source\": [\"x\\n\", \"b\"]}");
+	expect_over("{\"source\": [\"a\\n\", [\"b\"], 3]}", "{\"source\":[\"a\\n\",\"b\"]}",
+		    "{\"source\": [\"a\\n\", \"b\"]}");
 	/* Files without non-ASCII bytes but with escapes keep to escapes. */
 	expect_over("{\"a\": \"\\u00e9\", \"b\": 1}", "{\"a\":\"\xc3\xa9\",\"b\":\"\xf0\x9f\x98\x80\"}",
 		    "{\"a\": \"\\u00e9\", \"b\": \"\\ud83d\\ude00\"}");
