@@ -10,6 +10,13 @@
 #include "room/peer.h"
 #include "room/presence_table.h"
 
+/* Work that waits keeps a room without peers: wherever it may have ended, the keep-alive begins. */
+static void rest_if_alone(struct room *room)
+{
+	if (room->peers.n == 0 && room->pins == 0 && !kernel_is_working(room->kernel))
+		evict_arm(room);
+}
+
 /* ---- status ---- */
 
 static void announce_presence(struct room *room, enum presence_kernel status)
@@ -63,6 +70,7 @@ static void on_launch_failed(void *ctx, const char *reason)
 		room_broadcast(room, &b, 0);
 	room_kernel_gone(room);
 	room_launch_ended(room, reason);
+	rest_if_alone(room);
 }
 
 static void on_died(void *ctx, const char *reason)
@@ -71,8 +79,7 @@ static void on_died(void *ctx, const char *reason)
 	log_warn("kernel", "%s: the kernel died: %s", room_wire_id(room), reason);
 	show_kernel_error(room); /* the reason is in the cell's error output */
 	room_kernel_gone(room);
-	if (room->peers.n == 0 && room->pins == 0)
-		evict_arm(room);
+	rest_if_alone(room);
 }
 
 static void on_unresponsive(void *ctx, bool yes)
@@ -87,6 +94,7 @@ static void on_stopped(void *ctx)
 	state_kernel(room, KERNEL_SHUTDOWN, NULL);
 	state_queue(room);
 	room_kernel_gone(room);
+	rest_if_alone(room);
 }
 
 static void on_warning(void *ctx, const char *text)
@@ -226,8 +234,7 @@ static void on_execution_done(void *ctx, struct execution *x, bool ran)
 	room_log_execution(room, x);
 	if (kernel_status(room->kernel) == KERNEL_IDLE || kernel_status(room->kernel) == KERNEL_BUSY)
 		announce_presence(room, PRESENCE_KERNEL_IDLE);
-	if (room->peers.n == 0 && room->pins == 0 && !kernel_is_working(room->kernel))
-		evict_arm(room);
+	rest_if_alone(room);
 }
 
 static void on_execution_dropped(void *ctx, struct execution *x)

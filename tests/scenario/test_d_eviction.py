@@ -188,3 +188,17 @@ def test_d11_load_failed_room_goes(start):
     daemon.wait_rooms()
     nb.write(t, nb.sources(1))
     daemon.open(t).wait_cell("cell0")
+
+
+def test_d12_failed_launch_with_work_waiting(start, tmp_path):
+    """Queued cells keep a room without peers; when the kernel they wait for does not come, they do no longer."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *ipykernel_launcher*) sleep 1; exit 1;; esac\nexec {cache.KERNEL_PYTHON} "$@"\n')
+    python.chmod(0o755)
+    daemon = start(evict_ms=100, env={"RUNTIMED_PYTHON": str(python)})
+    c = daemon.create()
+    c.add("x", "1")
+    c.wait_acked()
+    assert c.request("execute_cell", cell_id="x")["result"] == "cell_queued"
+    c.close()
+    daemon.wait_rooms(seconds=20)
