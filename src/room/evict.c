@@ -32,6 +32,7 @@ void evict_arm(struct room *room)
 
 struct drain {
 	struct room_service *svc;
+	uint64_t id; /* what comes back late is told by it: memory is used again */
 	struct room *room;
 	bool force;
 	bool removing; /* past the point of return */
@@ -66,6 +67,16 @@ static void give_up(struct drain *d, const char *why)
 	drain_end(d);
 }
 
+void evict_take_back(struct room *room)
+{
+	struct drain *d = room->drain;
+	if (!evict_may_come_back(room))
+		return;
+	room->drain = NULL;
+	room->state = ROOM_LIVE;
+	drain_end(d);
+}
+
 static bool came_back(struct drain *d)
 {
 	struct room *room = d->room;
@@ -94,15 +105,14 @@ static void step_over(struct drain *d, int err)
 
 struct step_ctx {
 	struct room_service *svc;
-	uint64_t rid;
-	struct drain *drain;
+	uint64_t rid, drain;
 };
 
 static void step_done(void *ctx, int err)
 {
 	struct step_ctx *s = ctx;
 	struct room *room = room_by_rid(s->svc, s->rid);
-	if (room && room->drain == s->drain)
+	if (room && room->drain && room->drain->id == s->drain)
 		step_over(room->drain, err);
 	free(s);
 }
@@ -110,7 +120,7 @@ static void step_done(void *ctx, int err)
 static struct step_ctx *begin_step(struct drain *d, void (*next)(struct drain *, int))
 {
 	struct step_ctx *s = xcalloc(1, sizeof *s);
-	*s = (struct step_ctx){d->svc, d->room->rid, d};
+	*s = (struct step_ctx){d->svc, d->room->rid, d->id};
 	d->step = next;
 	host_timer_start(&d->limit, DRAIN_STEP_LIMIT);
 	return s;
@@ -214,7 +224,8 @@ void room_drain(struct room *room, bool force, host_fn *done, void *ctx)
 		return;
 	}
 	struct drain *d = xcalloc(1, sizeof *d);
-	*d = (struct drain){.svc = room->svc, .room = room, .force = force, .done = done, .ctx = ctx};
+	*d = (struct drain){.svc = room->svc, .id = ++room->svc->next_rid, .room = room, .force = force, .done = done,
+			    .ctx = ctx};
 	host_timer_init(&d->limit, room->svc->host, limit_due, d);
 	evict_cancel(room);
 	room->drain = d;

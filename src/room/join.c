@@ -21,7 +21,8 @@ struct room_join {
 	struct peer_link link;
 	enum handshake_channel channel;
 	char *notebook_id, *path, *working_dir, *initial_metadata, *runtime;
-	struct room *room;     /* pinned */
+	struct room *room;     /* pinned, as long as it is the one of rid */
+	uint64_t rid;
 	char *claimed;         /* path whose claim is waited for */
 	struct look_wait *look; /* the room is looking at its changed file */
 	bool parked;           /* in room->waiting */
@@ -43,9 +44,15 @@ static void join_free(struct room_join *j)
 	free(j);
 }
 
+/* A room may be folded into another, or end, while it is waited for; its pins go with it. */
+static bool room_is_there(const struct room_join *j)
+{
+	return j->room && room_by_rid(j->svc, j->rid) == j->room;
+}
+
 static void let_go(struct room_join *j)
 {
-	struct room *room = j->room;
+	struct room *room = room_is_there(j) ? j->room : NULL;
 	j->room = NULL;
 	if (room)
 		room_unpin(room);
@@ -108,8 +115,7 @@ static void attach(struct room_join *j)
 {
 	struct room *room = j->room;
 	struct peer_link link = j->link;
-	if (room->state == ROOM_DRAINING)
-		room->state = ROOM_LIVE;
+	evict_take_back(room);
 	if (j->working_dir) {
 		free(room->working_dir);
 		room->working_dir = xstrdup(j->working_dir);
@@ -183,9 +189,14 @@ static void looked(void *ctx, int err)
 	struct room_join *j = wait->join;
 	(void)err; /* no notebook any more, or gone: the room goes on with what it has */
 	free(wait);
-	if (j) {
-		j->look = NULL;
+	if (!j)
+		return;
+	j->look = NULL;
+	if (room_is_there(j)) {
 		room_ready(j);
+	} else {
+		let_go(j);
+		go_on(j);
 	}
 }
 
@@ -193,6 +204,7 @@ static void looked(void *ctx, int err)
 static void enter(struct room_join *j, struct room *room)
 {
 	j->room = room;
+	j->rid = room->rid;
 	room_pin(room);
 	if (room->state == ROOM_LIVE && watch_behind(room)) {
 		j->look = xcalloc(1, sizeof *j->look);

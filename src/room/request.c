@@ -159,7 +159,11 @@ static void edit_is_durable(void *ctx, int err)
 	struct edit_answer *e = ctx;
 	struct room *room = room_by_rid(e->svc, e->rid);
 	struct pending *p = room ? pending_find(room, e->token) : NULL;
-	(void)err; /* a failing journal answers by the time limit */
+	/* The room became part of another (a failing journal answers by the time limit instead). */
+	if (p && err < 0 && room->journal) {
+		journal_flush(room->journal, edit_is_durable, e);
+		return;
+	}
 	if (p)
 		answer_cell(p, e->result, e->cell_id, NULL);
 	free(e->cell_id);

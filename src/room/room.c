@@ -115,12 +115,12 @@ void room_free(struct room *room)
 	host_timer_stop(&room->evict_timer);
 	host_timer_stop(&room->quiet_timer);
 	watch_stop(room);
+	journal_close(room->journal); /* its last words are for the autosave, among others */
+	room->journal = NULL;
 	autosave_free(room->autosave);
 	room_launch_cancel(room);
 	kernel_free(room->kernel);
 	room_kernel_gone(room);
-	if (room->journal)
-		journal_close(room->journal);
 	for (size_t i = 0; i < room->folds.n; i++)
 		fold_free(room->folds.p[i]);
 	VEC_FREE(&room->folds);

@@ -177,7 +177,7 @@ void room_commit(struct room *room);
 void room_journal_start(struct room *room, const struct journal_content *loaded);
 void room_write_sidecar(struct room *room);
 typedef void room_done_fn(void *ctx, int err);
-/* The same with an end, which does not come when the journal is closed before; the room has a journal. */
+/* The same with an end; the room has a journal. */
 void room_tell_sidecar(struct room *room, room_done_fn *done, void *ctx);
 bool room_has_file_changes(struct room *room); /* the file does not show what the document does */
 void room_recheck_trust(struct room *room);
@@ -256,6 +256,8 @@ void evict_cancel(struct room *room);
 void room_drain(struct room *room, bool force, host_fn *done, void *ctx);
 /* A room that is being evicted can still take a peer back. */
 bool evict_may_come_back(const struct room *room);
+/* A peer comes: the eviction of such a room is off. */
+void evict_take_back(struct room *room);
 
 /* ---- peer.c and request.c ---- */
 struct peer *peer_attach(struct room *room, const struct face *face, const struct peer_link *link);

@@ -189,11 +189,34 @@ static void journal_release(struct journal *j)
 	journal_store_unref(s);
 }
 
+/* What they asked for may still come about; nobody waits for it here any longer. */
+static void give_up_waiting(struct journal *j)
+{
+	VEC(struct waiter) list = {0};
+
+	for (size_t i = 0; i < j->waiters.n; i++)
+		VEC_PUSH(&list, j->waiters.p[i]);
+	j->waiters.n = 0;
+	for (size_t i = 0; i < j->operations.n; i++) {
+		struct operation *op = &j->operations.p[i];
+
+		VEC_PUSH(&list, ((struct waiter){.done = op->done, .ctx = op->ctx}));
+		op->done = NULL;
+	}
+	for (size_t i = 0; i < list.n; i++)
+		if (list.p[i].done)
+			list.p[i].done(list.p[i].ctx, -ECANCELED);
+	VEC_FREE(&list);
+}
+
 void journal_close(struct journal *j)
 {
 	if (!j)
 		return;
 	j->closed = true;
+	j->calls++;
+	give_up_waiting(j);
+	j->calls--;
 	host_timer_stop(&j->retry);
 	for (size_t i = 0; i < j->store->dirty.n; i++) {
 		if (j->store->dirty.p[i] == j) {

@@ -119,7 +119,7 @@ uint64_t journal_size(const struct journal *j);    /* bytes of the current file 
 typedef void journal_done_fn(void *ctx, int err);
 /* The operations below take their place in the journal's order and call done
  * (may be NULL) on the loop when over, also at once-failed ones, in a later
- * turn; not after journal_close. */
+ * turn; with -ECANCELED from inside journal_close, when that comes first. */
 
 /* done(0) when all entries appended so far are durable. Waits without limit;
  * the caller has its own timer (rooms.md 12). */
@@ -140,7 +140,7 @@ void journal_rename(struct journal *j, const char *new_id, journal_done_fn *done
  * when `snapshot`). Entries appended before are thereby settled; a later append
  * starts a new file with a whole document. */
 void journal_discard(struct journal *j, bool snapshot, journal_done_fn *done, void *ctx);
-/* No callbacks after it. Entries not yet synced are still written if a job for
+/* No callbacks after it; those still owed come now. Entries not yet synced are still written if a job for
  * them was under way, otherwise dropped: flush first. */
 void journal_close(struct journal *j);
 

@@ -427,3 +427,25 @@ def test_c18_rooms_that_cannot_be_joined(daemon, work, when):
     assert nb.disk(work / "elsewhere.ipynb") == {"mine": "of u"}
     v.set("cell1", "goes on")
     until(lambda: nb.on_disk(t, cell0="of v", cell1="goes on"), "and v goes on")
+
+
+def test_c19_opener_looks_while_its_room_is_folded(daemon, work):
+    """Who opens a notebook whose file was just written waits for a look at it; the room may be another by then."""
+    t = work / "t.ipynb"
+    data = nb.write(t, nb.sources(2))
+    p = daemon.open(t)
+    p.wait_cell("cell1")
+    u = daemon.create()
+    u.add("x", "1")
+    u.wait_acked()
+    daemon.faults(f"read stall 1 0 {t}")  # the look's, not the save's
+    t.write_bytes(data)
+    q, info = daemon.begin({"channel": "open_notebook", "path": str(t)})
+    time.sleep(0.3)
+    assert not info.done()
+    assert u.save(t)["result"] == "notebook_saved"
+    daemon.faults()
+    q.info = info.result(20)
+    q.wait_cell("x", "1")
+    p.wait_cell("x", "1")
+    assert q.ids() == ["x"] and daemon.wait_rooms(str(t))[str(t)]["active_peers"] == 3
