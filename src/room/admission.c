@@ -14,7 +14,7 @@ static bool has_executed(const struct room *room)
 /* An occupant with peers or pins counts as in use (I-9). */
 static bool is_dormant(const struct room *room)
 {
-	return room->peers.n == 0 && room->pins == 0 && !kernel_is_working(room->kernel);
+	return room->peers.n == 0 && room->pins == room->holds && !kernel_is_working(room->kernel);
 }
 
 static bool is_busy(const struct room *room)

@@ -77,6 +77,14 @@ void evict_take_back(struct room *room)
 	drain_end(d);
 }
 
+void evict_abandon(struct room *room)
+{
+	struct drain *d = room->drain;
+	room->drain = NULL;
+	if (d)
+		drain_end(d);
+}
+
 static bool came_back(struct drain *d)
 {
 	struct room *room = d->room;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "room/autosave.h"
+#include "room/join.h"
 #include "room/peer.h"
 #include "room/presence_table.h"
 #include "room/registry.h"
@@ -99,7 +100,9 @@ int room_fold(struct room *s, struct room *l, enum fold_kind kind)
 	}
 	l->peers.n = 0;
 	presence_table_move(s->presence, l->presence);
+	evict_abandon(l); /* of a room that is being stopped */
 	registry_fold(s->svc->registry, s, l);
+	join_resume_waiting(l);
 	if (moved)
 		VEC_PUSH(&s->folds, fold);
 	else

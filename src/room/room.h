@@ -73,6 +73,7 @@ struct room {
 	int inode_fd;                /* O_PATH: the number is not used again while it is open; -1 */
 	bool inode_known;
 	unsigned pins; /* joins and operations under way: no eviction */
+	unsigned holds; /* of those: saves of others onto its file, which may end in a fold */
 	struct room *folded_into;
 	char *load_error;  /* LOAD_FAILED: why */
 	bool had_peers;
@@ -258,6 +259,8 @@ void room_drain(struct room *room, bool force, host_fn *done, void *ctx);
 bool evict_may_come_back(const struct room *room);
 /* A peer comes: the eviction of such a room is off. */
 void evict_take_back(struct room *room);
+/* The room becomes part of another: whatever end was under way is over. */
+void evict_abandon(struct room *room);
 
 /* ---- peer.c and request.c ---- */
 struct peer *peer_attach(struct room *room, const struct face *face, const struct peer_link *link);

@@ -54,6 +54,8 @@ static void let_occupant_go_on(struct save *save)
 		autosave_resume(l);
 		if (save->kind == SAVE_PROMOTE)
 			watch_start(l);
+		l->holds--;
+		room_unpin(l);
 	}
 	save->occupant = 0;
 }
@@ -323,6 +325,8 @@ static void begin_writing(struct save *save, struct room *room, struct room *occ
 	if (occupant) { /* one writer of a path at a time (I-12) */
 		save->occupant = occupant->rid;
 		autosave_suspend(occupant->autosave);
+		occupant->holds++; /* no eviction: it could not be folded in the midst of that */
+		room_pin(occupant);
 	}
 	int r = write_target(save, room);
 	if (r < 0)
