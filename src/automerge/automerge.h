@@ -451,7 +451,7 @@ AM_API void am_sync_free(am_sync *s);
 /* What survives a reconnect: shared heads only. */
 AM_API int am_sync_encode(const am_sync *s, am_buf *out);
 AM_API int am_sync_decode(const void *p, size_t n, const am_allocator *a, am_sync **ret);
-/* Back to a fresh state (a peer that lost its replica). */
+/* Back to a fresh state (a peer that lost its replica); read-only stays. */
 AM_API void am_sync_reset(am_sync *s);
 
 /* The next am_sync_generate makes a message even if there is nothing new to say:
@@ -462,6 +462,15 @@ AM_API void am_sync_insist(am_sync *s);
 /* What was sent since the peer's last message is taken for lost: the next
  * am_sync_generate sends it again. For peers known to drop messages. */
 AM_API void am_sync_resend(am_sync *s);
+
+/* Read-only: what the peer sends is not taken and nothing is asked of it; our own
+ * changes go out as ever, and the peer is told (crate 0.9; older peers merely do not
+ * know). Not part of the persisted state. Off again: the state begins anew, and the
+ * peer sends all that was dropped. */
+AM_API void am_sync_set_read_only(am_sync *s, bool on);
+AM_API bool am_sync_read_only(const am_sync *s);
+/* Does the peer say so of itself? Nothing is sent to it but our heads. */
+AM_API bool am_sync_peer_read_only(const am_sync *s);
 
 /* The next message; out->n == 0: nothing to say until something changes. */
 AM_API int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out);

@@ -30,8 +30,10 @@ static int parse_flags(struct am_in *in, struct am_msg *m)
 		return rc;
 	m->has_flags = true;
 	for (size_t i = 0; i < n; i++)
-		if (p[i] & 0x80)
+		if (p[i] & 0x80) {
+			m->has_bits = true;
 			m->flags |= p[i] & 0x7f;
+		}
 	return AM_OK;
 }
 

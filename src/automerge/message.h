@@ -15,7 +15,8 @@ struct am_msg {
 	struct am_in changes; /* n_changes entries, checked */
 	size_t changes_n;     /* bytes of all entries */
 	bool has_flags;
-	uint8_t flags;        /* low bits of the capability bytes >= 0x80 */
+	bool has_bits;        /* there are capability bytes >= 0x80 (crate 0.9) ... */
+	uint8_t flags;        /* ... and these are their low bits */
 };
 int am_msg_parse(const void *p, size_t n, struct am_msg *ret);
 

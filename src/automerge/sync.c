@@ -109,7 +109,38 @@ void am_sync_reset(am_sync *s)
 	am_vec_free(&a, &s->their_need);
 	am_vec_free(&a, &s->sent);
 	am_mem_free(&a, s->their_have);
-	*s = (am_sync){.a = a};
+	*s = (am_sync){.a = a, .read_only = s->read_only};
+}
+
+/* Off: all the peer sent meanwhile was dropped, yet it holds it for sent. So the
+ * state begins anew, and the peer is told. */
+void am_sync_set_read_only(am_sync *s, bool on)
+{
+	bool v2 = s->peer_v2, flags = s->peer_flags, knows_reset = s->peer_knows_reset;
+
+	if (s->read_only == on)
+		return;
+	if (on) {
+		s->read_only = true;
+		s->in_flight = s->have_responded = false; /* the peer is to know at once */
+		return;
+	}
+	am_sync_reset(s);
+	s->read_only = false;
+	s->peer_v2 = v2;
+	s->peer_flags = flags;
+	s->peer_knows_reset = knows_reset;
+	s->needs_reset = true;
+}
+
+bool am_sync_read_only(const am_sync *s)
+{
+	return s->read_only;
+}
+
+bool am_sync_peer_read_only(const am_sync *s)
+{
+	return s->peer_read_only;
 }
 
 void am_sync_insist(am_sync *s)
@@ -345,8 +376,31 @@ static void read_flags(am_sync *s, const struct am_msg *m)
 	if (!m->has_flags)
 		return;
 	s->peer_v2 = true;
+	s->peer_flags |= m->has_bits;
+	s->peer_knows_reset |= (m->flags & AM_FLAG_KNOWS_RESET) != 0;
 	s->peer_read_only = (m->flags & AM_FLAG_READ_ONLY) != 0;
 	if (m->flags & AM_FLAG_RESET)
+		s->sent.n = 0;
+}
+
+/* A peer that was further on and now greets as a stranger, or shares nothing any more,
+ * has begun anew although our side has not noticed: what was on the way to it is lost.
+ * Taking it for sent would keep the two apart (upstream issues 772, 1284). */
+static void notice_restart(am_sync *s, const struct am_msg *m)
+{
+	struct am_in in = m->have;
+	struct am_have have = {0};
+	bool anew = s->peer_spoke_v2 && m->type == AM_MSG_V1;
+
+	s->peer_spoke_v2 = m->type == AM_MSG_V2;
+	if (m->n_have) {
+		am_have_next(&in, &have);
+		anew |= s->peer_shared && !have.n && !s->said_empty;
+		s->peer_shared = have.n != 0;
+		if (!have.n)
+			s->said_empty = false;
+	}
+	if (anew)
 		s->sent.n = 0;
 }
 
@@ -361,12 +415,13 @@ int am_sync_receive(am_doc *doc, am_sync *s, const void *p, size_t n, int flags,
 	if (rc || (rc = am_tx_flush(doc)) || (rc = am_graph_complete(doc, &doc->graph)) ||
 	    (rc = incoming_init(doc, s, &m, &x)))
 		goto out;
-	apply = m.n_changes && !(flags & AM_SYNC_STRIP_CHANGES);
+	apply = m.n_changes && !s->read_only && !(flags & AM_SYNC_STRIP_CHANGES);
 	if (apply && (rc = apply_changes(doc, &m, &load)))
 		goto out;
 	s->stripped = (flags & AM_SYNC_STRIP_CHANGES) != 0;
 	s->in_flight = false;
 	read_flags(s, &m);
+	notice_restart(s, &m);
 	if (apply)
 		advance_shared(doc, s, &x.before);
 	for (size_t i = 0; i < x.heads.n; i++)

@@ -27,6 +27,12 @@ struct am_sync {
 	bool their_empty;      /* its heads were empty */
 	bool in_flight, have_responded;
 	bool peer_v2, peer_read_only;
+	bool peer_flags;       /* the peer writes capability bits (crate 0.9): it reads ours */
+	bool peer_knows_reset; /* ... and AM_FLAG_RESET */
+	bool peer_spoke_v2, peer_shared; /* its last message was of version 2, named shared heads */
+	bool said_empty;       /* we said that we have nothing: the peer will forget what we share */
+	bool read_only;        /* what the peer sends is not taken, nothing is asked of it */
+	bool needs_reset;      /* the next message says that what was sent before was not taken */
 	bool stripped;         /* the peer may not write (AM_SYNC_STRIP_CHANGES) */
 	bool reset_sent, need_served; /* once per received message */
 	unsigned heard_since; /* messages received since changes were last sent */

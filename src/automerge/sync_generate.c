@@ -3,8 +3,15 @@
 #include "automerge/document.h"
 #include "automerge/sync.h"
 
-/* Legacy capability bytes: message versions 1 and 2. */
-static const uint8_t tail[] = {2, 1, 2};
+/* Capabilities: message versions 1 and 2 as every release since 0.5.4 has it; to peers
+ * that use them, or when there is something to say with them, the bits of crate 0.9. */
+static void put_tail(const am_sync *s, uint8_t bits, struct am_out *o)
+{
+	static const uint8_t plain[] = {2, 1, 2};
+	const uint8_t with_bits[] = {2, 2, 0x80 | AM_FLAG_KNOWS_RESET | bits};
+
+	am_out_put(o, s->peer_flags || bits ? with_bits : plain, sizeof plain);
+}
 
 struct reply {
 	am_hashes need;
@@ -250,19 +257,26 @@ static int put_changes(am_doc *doc, const struct reply *r, bool v2, struct am_ou
 static int put_message(am_doc *doc, const am_sync *s, const struct reply *r, struct am_out *o)
 {
 	bool v2 = s->peer_v2 || r->whole;
+	uint8_t bits = 0;
 	int rc;
 
+	if (s->read_only)
+		bits |= AM_FLAG_READ_ONLY;
+	if (s->needs_reset && s->peer_knows_reset)
+		bits |= AM_FLAG_RESET;
+
 	am_out_byte(o, v2 ? AM_MSG_V2 : AM_MSG_V1);
-	am_out_hashes(o, doc->graph.heads.p, doc->graph.heads.n);
+	/* To a peer that does not know the reset bit, "we have nothing" says the same. */
+	am_out_hashes(o, doc->graph.heads.p, s->needs_reset && !s->peer_knows_reset ? 0 : doc->graph.heads.n);
 	am_out_hashes(o, r->need.p, r->need.n);
 	put_have(doc, s, r, o);
 	rc = r->whole ? put_whole(doc, o) : put_changes(doc, r, v2, o);
-	am_out_put(o, tail, sizeof tail);
+	put_tail(s, bits, o);
 	return rc ? rc : o->err;
 }
 
 /* "We do not share what you think": no changes, an empty `have`. */
-static void put_reset(const am_doc *doc, struct am_out *o)
+static void put_reset(const am_doc *doc, const am_sync *s, struct am_out *o)
 {
 	am_out_byte(o, AM_MSG_V1);
 	am_out_hashes(o, doc->graph.heads.p, doc->graph.heads.n);
@@ -271,7 +285,7 @@ static void put_reset(const am_doc *doc, struct am_out *o)
 	am_out_uleb(o, 0);
 	am_out_uleb(o, 0);
 	am_out_uleb(o, 0);
-	am_out_put(o, tail, sizeof tail);
+	put_tail(s, 0, o);
 }
 
 /* ---- deciding ---- */
@@ -316,7 +330,10 @@ static int record(am_doc *doc, am_sync *s, const struct reply *r)
 		rc = am_sent_add(s, r->send.p[i], r->send.p[i] + 1);
 	if (rc)
 		return rc;
+	if (!doc->graph.heads.n || (s->needs_reset && !s->peer_knows_reset))
+		s->said_empty = true;
 	s->have_responded = s->in_flight = true;
+	s->needs_reset = false;
 	if (r->whole || r->send.n) {
 		s->need_served = true;
 		s->heard_since = 0;
@@ -328,13 +345,14 @@ static int generate(am_doc *doc, am_sync *s, bool same, struct am_out *o)
 {
 	struct reply r = {0};
 	bool empty;
-	int rc;
+	int rc = AM_OK;
 
-	if ((rc = find_need(doc, s, &r)) || (rc = find_payload(doc, s, &r)))
+	if ((!s->read_only && (rc = find_need(doc, s, &r))) || (rc = find_payload(doc, s, &r)))
 		goto out;
 	empty = !r.whole && !r.send.n;
 	if (same && empty &&
-	    (am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n) || (s->stripped && !r.need.n)))
+	    (s->read_only || am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n) ||
+	     (s->stripped && !r.need.n)))
 		goto out;
 	r.have = need_is_in_their_heads(s, &r);
 	if (r.have && (rc = am_graph_since_hashes(doc, s->shared.p, s->shared.n, &r.bloom)))
@@ -358,7 +376,7 @@ int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out)
 	same = s->have_responded && am_hashes_equal(&s->last_sent, doc->graph.heads.p, doc->graph.heads.n);
 	if (must_reset(doc, s)) {
 		if (!s->reset_sent)
-			put_reset(doc, &o);
+			put_reset(doc, s, &o);
 	} else if (!is_settled(doc, s, same)) {
 		rc = generate(doc, s, same, &o);
 	}

@@ -55,6 +55,15 @@ static int op_sync_reset(struct oracle *o)
 	return rc;
 }
 
+static int op_sync_read_only(struct oracle *o)
+{
+	am_sync *s;
+	int rc = oracle_sync(o, &s);
+	if (!rc)
+		am_sync_set_read_only(s, oracle_int(o, "on", 1) != 0);
+	return rc;
+}
+
 static int op_generate(struct oracle *o)
 {
 	am_doc *doc;
@@ -146,6 +155,7 @@ const struct oracle_op oracle_sync_ops[] = {
 	{"sync_load", op_sync_load},
 	{"sync_save", op_sync_save},
 	{"sync_reset", op_sync_reset},
+	{"sync_read_only", op_sync_read_only},
 	{"generate", op_generate},
 	{"receive", op_receive},
 	{"sync_state", op_sync_state},
