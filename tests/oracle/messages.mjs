@@ -23,13 +23,30 @@ function encodeMessage(m) {
   )
 }
 
+// Hashes of the changes that travel one by one, not in or behind a document.
+export function singles(m) {
+  const all = chunks(concat(...m.changes))
+  return all.some((c) => c.type === DOCUMENT) ? [] : all.map(changeHash)
+}
+
 // As a release before the capability tail would have written it.
 export function withoutTail(base64) {
   return toBase64(encodeMessage({ ...decodeMessage(fromBase64(base64)), tail: null }))
 }
 
+// The filter a message carries; null when it has none.
+export function filterOf(base64) {
+  const [have] = decodeMessage(fromBase64(base64)).have
+  return have?.bloom ? unhex(have.bloom) : null
+}
+
+// Read-only and reset of the capability bits (crate 0.9); older tails have none.
+export function bitsOf(tail) {
+  return [...unhex(tail ?? '').subarray(1)].filter((b) => b & 0x80).reduce((all, b) => all | (b & 3), 0)
+}
+
 // What must be equal between implementations: everything but the order of
-// changes, their compression, and the tail.
+// changes, their compression, and what else the tail says.
 export function comparable(base64) {
   if (base64 === null) return null
   const m = decodeMessage(fromBase64(base64))
@@ -46,6 +63,7 @@ export function comparable(base64) {
     entries: m.version === 1 ? m.changes.length : Math.min(m.changes.length, 1),
     documentHeads: documents.flatMap((c) => parseDocument(c.body).heads),
     hashes,
+    bits: bitsOf(m.tail),
   }
 }
 

@@ -216,6 +216,11 @@ export class NpmPeer {
     sync_save(r) {
       return toBase64(this.api.encodeSyncState(this.syncs.get(r.sync)))
     },
+    // Since 3.2.6.
+    sync_read_only(r) {
+      this.syncs.get(r.sync).readOnly = !!r.on
+      return null
+    },
     generate(r) {
       const m = this.doc(r.doc).generateSyncMessage(this.syncs.get(r.sync))
       return m ? toBase64(m) : null

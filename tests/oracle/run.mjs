@@ -9,7 +9,7 @@ const long = !!process.env.RUNTIMED_TEST_LONG
 // Together 1,420 seeds, and 100,000 in a long run.
 const counts = long
   ? { docs: 80_000, sync: 6000, network: 2000, bundles: 2000, rich: 10_000 }
-  : { docs: 1000, sync: 240, network: 60, bundles: 60, rich: 60 }
+  : { docs: 1000, sync: 248, network: 52, bundles: 60, rich: 60 }
 const lanes = { docs: 2, sync: 1, network: 1, bundles: 1, rich: 1 }
 const BATCH = 50
 const FAILURES_SHOWN = 5
@@ -21,10 +21,12 @@ const base = process.env.SEED ?? String(Date.now())
 const wanted = Number(process.env.SEEDS ?? counts[name])
 const tally = { ok: 0, fail: 0, skip: 0 }
 const notes = new Map()
+const figures = new Map() // added up over all seeds
 
 function take(result) {
   tally[result.status]++
   for (const n of result.notes ?? []) notes.set(n, (notes.get(n) ?? 0) + 1)
+  for (const [k, v] of Object.entries(result.figures ?? {})) figures.set(k, (figures.get(k) ?? 0) + v)
   if (result.status === 'fail' && tally.fail <= FAILURES_SHOWN) console.log(`FAIL ${name} seed ${result.seed}: ${result.report.join('\n')}\n`)
 }
 
@@ -76,6 +78,7 @@ async function main() {
     if (tally.ok + tally.fail < wanted && tally.fail <= FAILURES_SHOWN) take({ seed: base, status: 'fail', report: ['too few seeds ran'] })
   }
   for (const [n, times] of notes) console.log(`note (${times} x): ${n}`)
+  if (figures.size) console.log(`same scripts: ${[...figures].map(([k, v]) => `${k} ${v}`).join('; ')}`)
   if (tally.skip) console.log(`${tally.skip} seeds lost to oracle panics`)
   console.log(`oracle: ${tally.ok} passed, ${tally.fail} failed`)
   process.exit(tally.fail || !tally.ok ? 1 : 0)

@@ -1,9 +1,10 @@
 // Lock-step: the same scripted conversation between npm and npm, and with C on
 // one side or both. Every message must say the same.
 import { fromBase64 } from './driver.mjs'
+import { changesHiddenFrom } from './bloom.mjs'
 import { Difference, OraclePanic, same, sameFault } from './docs.mjs'
 import { isPanic } from './npm_peer.mjs'
-import { comparable, tailIsGood, withoutTail } from './messages.mjs'
+import { comparable, filterOf, tailIsGood, withoutTail } from './messages.mjs'
 import { Random } from './random.mjs'
 import { reduceList, reducedLines } from './reduce.mjs'
 
@@ -22,7 +23,7 @@ function edit(r, peer, n) {
 }
 
 // Scenario kinds by turn, so that each gets its share of any number of seeds.
-const kinds = ['plain', 'empty', 'reconnect', 'lost', 'v1', 'orphan', 'rounds', 'late']
+const kinds = ['plain', 'empty', 'reconnect', 'lost', 'v1', 'orphan', 'rounds', 'late', 'bloom', 'readonly', 'twice']
 
 export function script(seed) {
   const r = new Random(seed)
@@ -44,6 +45,7 @@ export function script(seed) {
   if (kind === 'orphan') steps.push({ do: 'orphan', to: r.below(2), of: 'p2', skip: r.between(1, 2) })
   if (kind === 'late') steps.push({ do: 'some', n: r.between(1, 5) })
   if (kind === 'late') edits(true)
+  if (kind === 'twice') steps.push({ do: 'twice' })
   steps.push({ do: 'quiet' })
   for (let i = kind === 'rounds' ? r.between(2, 6) : 1; i > 0; i--) {
     edits(true)
@@ -54,6 +56,30 @@ export function script(seed) {
     steps.push({ do: 'some', n: r.between(0, 4) }, { do: 'reconnect' })
     edits(false)
     steps.push({ do: 'quiet' })
+  }
+  if (kind === 'twice') {
+    edits(true)
+    steps.push({ do: 'twice' }, { do: 'quiet' })
+  }
+  if (kind === 'bloom') {
+    const i = r.below(2)
+    steps.push(edit(r, 1 - i, r.between(1, r.pick([1, 4, 20]))))
+    if (r.chance(0.4)) steps.push(edit(r, i, r.between(1, 3)))
+    steps.push({ do: 'hide', from: i, n: r.between(1, 4), actor: '0f' + r.hex(2), again: r.chance(0.3) })
+    if (r.chance(0.4)) edits(true)
+    steps.push({ do: 'quiet' })
+  }
+  if (kind === 'readonly') {
+    const peer = r.below(2)
+    const switched = (on) => steps.push({ do: 'readonly', peer, on })
+    switched(true)
+    if (r.chance(0.5)) steps.push({ do: 'quiet' })
+    steps.push(edit(r, 1 - peer, r.between(1, 4)), { do: 'quiet' })
+    if (r.chance(0.6)) steps.push(edit(r, peer, r.between(1, 4)), { do: 'quiet' })
+    if (r.chance(0.3)) steps.push({ do: 'reconnect' }, { do: 'readonly', peer, on: true }, edit(r, 1 - peer, 1), { do: 'quiet' })
+    switched(false)
+    if (r.chance(0.5)) edits(true)
+    steps.push({ do: 'quiet' }, edit(r, 1 - peer, 1), edit(r, peer, 1), { do: 'quiet' })
   }
   if (kind === 'lost') steps.push({ do: 'lose', peer: r.below(2), actor: '0d' + r.hex(2), keep: r.chance(0.5) }, { do: 'quiet' })
   return { kind, steps }
@@ -135,11 +161,29 @@ class Conversation {
     else if (s.do === 'orphan') await this.orphan(s)
     else if (s.do === 'reconnect') for (const i of [0, 1]) await this.reconnect(i)
     else if (s.do === 'lose') await this.lose(s)
+    else if (s.do === 'twice') for (let i = 0; i < 4; i++) await this.one(i % 2, 2)
+    else if (s.do === 'hide') await this.hide(s)
+    else if (s.do === 'readonly') await this.sides[s.peer].call({ op: 'sync_read_only', sync: `s${s.peer}`, on: s.on })
   }
 
-  async one(i) {
+  async one(i, times = 1) {
     const m = await this.generate(i)
-    if (m !== null) await this.deliver(1 - i, m)
+    for (let k = 0; m !== null && k < times; k++) await this.deliver(1 - i, m)
+  }
+
+  // Changes of p<from>, each on top of the one before, that the other side's filter
+  // claims to hold: they have to be asked for one by one. The message with the filter
+  // is delivered behind them.
+  async hide(s) {
+    const other = 1 - s.from
+    const m = await this.generate(other)
+    const side = this.sides[s.from]
+    const doc = `p${s.from}`
+    const hidden = changesHiddenFrom(m && filterOf(m), s.n, s.actor, await side.call({ op: 'heads', doc }))
+    if (hidden) await side.call({ op: 'apply', doc, data: hidden.data })
+    this.transcript.push({ hidden: hidden?.hashes ?? null })
+    if (m !== null) await this.deliver(s.from, m)
+    if (m !== null && s.again) await this.deliver(s.from, m)
   }
 
   async quiet() {
@@ -169,12 +213,13 @@ export async function converse(steps, a, b) {
   return c.transcript
 }
 
-async function oracle(steps, peer) {
-  peer.reset()
+async function oracle(steps, a, b = a) {
+  a.reset()
+  b.reset()
   try {
-    return await converse(steps, asNpm(peer), asNpm(peer))
+    return await converse(steps, asNpm(a), asNpm(b))
   } catch (e) {
-    if (isPanic(e)) throw new OraclePanic(`${peer.which}: ${e.message}`)
+    if (isPanic(e)) throw new OraclePanic(`${a.which}, ${b.which}: ${e.message}`)
     throw e
   }
 }
@@ -203,16 +248,26 @@ async function check(ctx, kind, steps) {
   const e = asC(ctx.c)
   await against(`${kind}: new and C`, want, steps, ctx, asNpm(ctx.neu), e)
   // The old release asks for orphans' dependencies in its own way (13.1) and has no reset of lost peers.
-  if (kind === 'orphan' || kind === 'lost') return
+  if (kind === 'orphan' || kind === 'lost') return []
+  const notes = want.filter((x) => x?.hidden).map((x) => `${x.hidden.length} changes hidden from a filter`)
   await ctx.fresh()
   const f = asC(ctx.c)
-  await against(`${kind}: C and old`, want, steps, ctx, f, asNpm(ctx.old))
+  if (kind === 'readonly') await readOnlyBesideOld(ctx, steps)
+  else await against(`${kind}: C and old`, want, steps, ctx, f, asNpm(ctx.old))
+  return notes
+}
+
+// The old release knows nothing of it: the newest one beside it says what is right.
+async function readOnlyBesideOld(ctx, steps) {
+  const side = steps.find((s) => s.do === 'readonly')?.peer
+  const want = await (side ? oracle(steps, ctx.old, ctx.neu) : oracle(steps, ctx.neu, ctx.old))
+  const [a, b] = side ? [asNpm(ctx.old), asC(ctx.c)] : [asC(ctx.c), asNpm(ctx.old)]
+  await against('readonly: C and old', want, steps, ctx, a, b)
 }
 
 export async function run(ctx, seed) {
   const { kind, steps } = script(seed)
-  await check(ctx, kind, steps)
-  return []
+  return check(ctx, kind, steps)
 }
 
 // Each edit (with its commit) a step of its own.

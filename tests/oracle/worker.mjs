@@ -27,8 +27,8 @@ class Context {
 
 async function runSeed(part, ctx, seed) {
   try {
-    const notes = await part.run(ctx, seed)
-    return { seed, status: 'ok', notes }
+    const answer = await part.run(ctx, seed)
+    return { seed, status: 'ok', ...(Array.isArray(answer) ? { notes: answer } : answer) }
   } catch (e) {
     if (e instanceof OraclePanic) return { seed, status: 'skip', notes: [e.message.split('\n')[0]] }
     const report = [e instanceof Difference ? `${e.message}\n  expected ${shortened(e.want)}\n  got      ${shortened(e.got)}` : `${e.stack}`]
