@@ -53,7 +53,8 @@ static void test_splicing_values(void **state)
 static void test_objects_in_lists(void **state)
 {
 	am_doc *d = doc('a');
-	am_objid l = put_new(d, AM_ROOT, "l", AM_LIST), m = insert_new(d, l, 0, AM_MAP), t = insert_new(d, l, 1, AM_TEXT);
+	am_objid l = put_new(d, AM_ROOT, "l", AM_LIST), m = insert_new(d, l, 0, AM_MAP);
+	am_objid t = insert_new(d, l, 1, AM_TEXT);
 
 	(void)state;
 	put(d, m, "done", yes());

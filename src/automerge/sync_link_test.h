@@ -84,7 +84,8 @@ static inline void link_hear(struct link *l, int side)
 {
 	if (!l->wire[side].n)
 		return;
-	assert_int_equal(am_sync_receive(l->doc[side], l->state[side], l->wire[side].p, l->wire[side].n, 0, NULL), AM_OK);
+	assert_int_equal(am_sync_receive(l->doc[side], l->state[side], l->wire[side].p, l->wire[side].n, 0, NULL),
+			 AM_OK);
 	l->wire[side].n = 0;
 }
 

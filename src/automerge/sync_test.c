@@ -1,61 +1,13 @@
-#include "automerge/codec_test.h"
-
-/* ---- two peers ---- */
-
-struct link {
-	am_doc *doc[2];
-	am_sync *state[2];
-	size_t messages;
-};
-
-static void link_open(struct link *l, am_doc *a, am_doc *b)
-{
-	*l = (struct link){.doc = {a, b}};
-	assert_int_equal(am_sync_new(NULL, &l->state[0]), AM_OK);
-	assert_int_equal(am_sync_new(NULL, &l->state[1]), AM_OK);
-}
-
-static void link_close(struct link *l)
-{
-	am_sync_free(l->state[0]);
-	am_sync_free(l->state[1]);
-}
+/* The sync state machine, message by message. */
+#include "automerge/sync_link_test.h"
 
 /* One message in one direction; false when there is none. */
 static bool pump(struct link *l, int from)
 {
-	am_buf m = {0};
-	bool said;
+	bool said = link_say(l, from);
 
-	assert_int_equal(am_sync_generate(l->doc[from], l->state[from], &m), AM_OK);
-	said = m.n != 0;
-	if (said) {
-		l->messages++;
-		assert_int_equal(am_sync_receive(l->doc[!from], l->state[!from], m.p, m.n, 0, NULL), AM_OK);
-	}
-	am_buf_free(&m);
+	link_hear(l, !from);
 	return said;
-}
-
-static size_t converse(struct link *l)
-{
-	size_t rounds = 0;
-	bool a, b;
-
-	do {
-		a = pump(l, 0);
-		b = pump(l, 1);
-		assert_true(++rounds < 40);
-	} while (a || b);
-	return rounds;
-}
-
-static void put_int(am_doc *d, const char *key, int64_t i)
-{
-	am_value v = {.type = AM_INT, .i = i};
-
-	assert_int_equal(am_map_put(d, AM_ROOT, key, strlen(key), &v), AM_OK);
-	assert_int_equal(am_commit(d, NULL, 0, 0, NULL), AM_OK);
 }
 
 static void test_hello(void **state)
@@ -85,16 +37,16 @@ static void test_whole_document_then_quiet(void **state)
 	put_int(a, "x", 1);
 	put_int(a, "y", 2);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	assert_same_doc(a, b);
-	assert_true(l.messages <= 6);
+	assert_true(link_messages(&l) <= 6);
 	assert_true(am_sync_in_sync(a, l.state[0]));
 	assert_true(am_sync_in_sync(b, l.state[1]));
-	l.messages = 0;
+	link_forget_counts(&l);
 	put_int(a, "z", 3);
 	put_int(a, "z", 4);
-	converse(&l);
-	assert_int_equal(l.messages, 2); /* changes, acknowledgement */
+	link_settle(&l);
+	assert_int_equal(link_messages(&l), 2); /* changes, acknowledgement */
 	assert_same_doc(a, b);
 	link_close(&l);
 	am_free(a);
@@ -112,7 +64,7 @@ static void test_one_change_goes_alone(void **state)
 	for (int i = 0; i < 10; i++)
 		put_int(a, "x", i);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	put_int(a, "x", 99);
 	am_sync_generate(a, l.state[0], &m);
 	assert_int_equal(am_message_decode(m.p, m.n, NULL, &msg), AM_OK);
@@ -139,7 +91,7 @@ static void test_state_survives(void **state)
 	(void)state;
 	put_int(a, "x", 1);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	assert_int_equal(am_sync_encode(l.state[0], &enc), AM_OK);
 	assert_int_equal(enc.n, 34);
 	assert_int_equal(enc.p[0], 0x43);
@@ -165,7 +117,7 @@ static void test_reset_message(void **state)
 	put_int(a, "x", 1);
 	put_int(b, "y", 1);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	am_sync_free(l.state[0]);
 	am_sync_new(NULL, &l.state[0]);
 	l.doc[0] = fresh; /* a lost everything but one change of its own */
@@ -179,7 +131,7 @@ static void test_reset_message(void **state)
 	am_sync_receive(b, l.state[1], m.p, m.n, 0, NULL);
 	am_sync_generate(fresh, l.state[0], &m);
 	assert_int_equal(m.n, 0);
-	converse(&l);
+	link_settle(&l);
 	assert_same_doc(fresh, b);
 	am_buf_free(&m);
 	link_close(&l);
@@ -200,7 +152,7 @@ static void test_lost_answer(void **state)
 	for (int i = 0; i < 6; i++)
 		put_int(a, "x", i);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	put_int(a, "a", 1);
 	put_int(b, "b", 1);
 	pump(&l, 1);
@@ -208,7 +160,7 @@ static void test_lost_answer(void **state)
 	assert_true(m.n > 0);
 	am_sync_free(l.state[1]);
 	am_sync_new(NULL, &l.state[1]);
-	converse(&l);
+	link_settle(&l);
 	assert_same_doc(a, b);
 	am_buf_free(&m);
 	link_close(&l);
@@ -229,7 +181,7 @@ static void test_strip_changes(void **state)
 	for (int i = 0; i < 5; i++)
 		put_int(a, "x", i);
 	link_open(&l, a, b);
-	converse(&l);
+	link_settle(&l);
 	put_int(b, "evil", 1);
 	for (int i = 0; i < 10; i++) {
 		bool said = false;
@@ -310,123 +262,6 @@ static void test_bad_messages(void **state)
 	am_free(a);
 }
 
-/* ---- many peers ---- */
-
-enum { PEERS = 4 };
-
-struct net {
-	am_doc *doc[PEERS];
-	am_sync *state[PEERS][PEERS];
-	am_buf wire[PEERS][PEERS][8]; /* in order; wire[from][to] */
-	size_t n[PEERS][PEERS];
-};
-
-static void net_send(struct net *x, int from, int to)
-{
-	am_buf m = {0};
-
-	if (x->n[from][to] == 8)
-		return;
-	assert_int_equal(am_sync_generate(x->doc[from], x->state[from][to], &m), AM_OK);
-	if (m.n)
-		x->wire[from][to][x->n[from][to]++] = m;
-	else
-		am_buf_free(&m);
-}
-
-static bool net_deliver(struct net *x, int from, int to)
-{
-	am_buf m;
-
-	if (!x->n[from][to])
-		return false;
-	m = x->wire[from][to][0];
-	memmove(&x->wire[from][to][0], &x->wire[from][to][1], 7 * sizeof m);
-	x->n[from][to]--;
-	assert_int_equal(am_sync_receive(x->doc[to], x->state[to][from], m.p, m.n, 0, NULL), AM_OK);
-	am_buf_free(&m);
-	return true;
-}
-
-/* What is on the wire is lost; both keep their persisted state or forget all. */
-static void net_reconnect(struct net *x, int a, int b, struct rng *r)
-{
-	for (int k = 0; k < 2; k++, b = a ^ b, a = a ^ b, b = a ^ b) {
-		am_buf enc = {0};
-
-		while (x->n[a][b])
-			am_buf_free(&x->wire[a][b][--x->n[a][b]]);
-		am_sync_encode(x->state[a][b], &enc);
-		am_sync_free(x->state[a][b]);
-		if (rnd(r, 3))
-			assert_int_equal(am_sync_decode(enc.p, enc.n, NULL, &x->state[a][b]), AM_OK);
-		else
-			am_sync_new(NULL, &x->state[a][b]);
-		am_buf_free(&enc);
-	}
-}
-
-static void net_settle(struct net *x)
-{
-	bool busy = true;
-
-	for (int i = 0; busy && i < 200; i++) {
-		busy = false;
-		for (int a = 0; a < PEERS; a++)
-			for (int b = 0; b < PEERS; b++) {
-				if (a == b)
-					continue;
-				net_send(x, a, b);
-				while (net_deliver(x, a, b))
-					busy = true;
-			}
-	}
-	assert_false(busy);
-}
-
-static void run_net(uint64_t seed)
-{
-	struct net x = {0};
-	struct rng r = {seed * 2654435761u + 1};
-	int a, b;
-
-	for (a = 0; a < PEERS; a++) {
-		x.doc[a] = new_doc(NULL, (uint8_t)(0x10 + (a * 7) % 5));
-		for (b = 0; b < PEERS; b++)
-			if (a != b)
-				am_sync_new(NULL, &x.state[a][b]);
-	}
-	for (int step = 0; step < 150; step++) {
-		a = (int)rnd(&r, PEERS);
-		b = (a + 1 + (int)rnd(&r, PEERS - 1)) % PEERS;
-		switch (rnd(&r, 10)) {
-		case 0: case 1: random_change(x.doc[a], &r); break;
-		case 2: net_reconnect(&x, a, b, &r); break;
-		case 3: case 4: case 5: net_send(&x, a, b); break;
-		default: net_deliver(&x, a, b);
-		}
-	}
-	/* The last word of each pair comes after both are connected anew. */
-	for (a = 0; a < PEERS; a++)
-		for (b = 0; b < a; b++)
-			net_reconnect(&x, a, b, &r);
-	net_settle(&x);
-	for (a = 1; a < PEERS; a++)
-		assert_same_doc(x.doc[0], x.doc[a]);
-	for (a = 0; a < PEERS; a++) {
-		am_free(x.doc[a]);
-		for (b = 0; b < PEERS; b++)
-			am_sync_free(x.state[a][b]);
-	}
-}
-
-static void test_network(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 60; seed++)
-		run_net(seed);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,7 +274,6 @@ int main(void)
 		cmocka_unit_test(test_strip_changes),
 		cmocka_unit_test(test_v1_peer),
 		cmocka_unit_test(test_bad_messages),
-		cmocka_unit_test(test_network),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

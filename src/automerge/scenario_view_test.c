@@ -1,0 +1,453 @@
+/* What users rely on who show a document: patches, cursors, and looks into the past. */
+#include "automerge/scenario_test.h"
+
+#define SMILE "\xf0\x9f\x98\x80"
+
+/* ---- looks into the past ---- */
+
+static void test_values_of_the_past(void **state)
+{
+	am_doc *d = doc('a');
+	struct heads none = heads(d), one, two;
+
+	(void)state;
+	put(d, AM_ROOT, "x", num(1));
+	one = heads(d);
+	put(d, AM_ROOT, "x", num(2));
+	put_new(d, AM_ROOT, "l", AM_LIST);
+	two = heads(d);
+	drop(d, AM_ROOT, "x");
+	insert(d, at(d, "l"), 0, num(7));
+	commit(d);
+	showed(d, none, "{}");
+	showed(d, one, "{\"x\":1}");
+	showed(d, two, "{\"l\":[],\"x\":2}");
+	shows(d, "{\"l\":[7]}");
+}
+
+static void test_lists_and_text_of_the_past(void **state)
+{
+	am_doc *d = with_list('a', "a b c");
+	am_objid t = put_new(d, AM_ROOT, "t", AM_TEXT);
+	struct heads then;
+	am_view *v;
+	am_value x;
+
+	(void)state;
+	splice(d, t, 0, 0, "one two");
+	then = heads(d);
+	ok(am_list_splice(d, at(d, "l"), 0, 2, NULL, 0));
+	set(d, at(d, "l"), 0, word("z"));
+	splice(d, t, 3, 4, "!");
+	splice(d, t, 0, 0, SMILE);
+	commit(d);
+	showed(d, then, "{\"l\":[\"a\",\"b\",\"c\"],\"t\":\"one two\"}");
+	shows(d, "{\"l\":[\"z\"],\"t\":\"" SMILE "one!\"}");
+	v = view_of(d, then);
+	assert_int_equal(am_length(d, v, t), 7);
+	assert_int_equal(am_length(d, NULL, t), 6);
+	ok(am_list_get(d, v, at(d, "l"), 2, &x));
+	assert_true(x.s.n == 1 && x.s.p[0] == 'c');
+	am_view_free(v);
+}
+
+static void test_counters_of_the_past(void **state)
+{
+	am_doc *a = doc('a'), *b;
+	struct heads one, of_b;
+
+	(void)state;
+	put(a, AM_ROOT, "c", count(1));
+	commit(a);
+	b = fork_as(a, 'b');
+	ok(am_map_increment(a, AM_ROOT, K("c"), 10));
+	one = heads(a);
+	ok(am_map_increment(b, AM_ROOT, K("c"), 100));
+	of_b = heads(b);
+	meet(a, b);
+	shows(a, "{\"c\":111}");
+	showed(a, one, "{\"c\":11}");
+	showed(a, of_b, "{\"c\":101}");
+}
+
+static void test_conflicts_of_the_past(void **state)
+{
+	am_doc *a = doc('a'), *b = doc('b');
+	struct heads both, of_a;
+	struct page p = {.n = 0};
+	am_view *v;
+
+	(void)state;
+	put(a, AM_ROOT, "x", num(1));
+	of_a = heads(a);
+	put(b, AM_ROOT, "x", num(2));
+	meet(a, b);
+	both = heads(a);
+	put(a, AM_ROOT, "x", num(3));
+	commit(a);
+	v = view_of(a, both);
+	ok(am_map_get_all(a, v, AM_ROOT, K("x"), page_one, &p));
+	assert_string_equal(p.s, "1 | 2");
+	am_view_free(v);
+	showed(a, of_a, "{\"x\":1}");
+}
+
+static void test_a_look_stays_while_the_document_moves_on(void **state)
+{
+	am_doc *a = with_text('a', "hello"), *b = fork_as(a, '0');
+	am_view *v = view_of(a, heads(a));
+
+	(void)state;
+	splice(b, at(b, "t"), 0, 0, "oh, ");
+	ok(am_merge(a, b));
+	splice(a, at(a, "t"), 0, 9, "");
+	shows_at(a, v, "{\"t\":\"hello\"}");
+	commit(a);
+	shows_at(a, v, "{\"t\":\"hello\"}");
+	am_view_free(v);
+}
+
+static void test_no_look_at_unknown_heads(void **state)
+{
+	am_doc *d = doc('a');
+	struct heads h;
+	am_view *v;
+
+	(void)state;
+	put(d, AM_ROOT, "x", num(1));
+	h = heads(d);
+	h.h[0].b[5] ^= 1;
+	fails(am_view_at(d, h.h, h.n, &v), AM_E_NOT_FOUND);
+}
+
+/* ---- cursors ---- */
+
+struct place { char s[64]; size_t n; };
+static struct place cursor(am_doc *d, size_t pos, am_move move)
+{
+	am_buf b = {0};
+	struct place p = {.n = 0};
+
+	ok(am_cursor(d, NULL, at(d, "t"), pos, move, &b));
+	assert_true(b.n < sizeof p.s);
+	memcpy(p.s, b.p, b.n);
+	p.n = b.n;
+	am_buf_free(&b);
+	return p;
+}
+
+static size_t where(am_doc *d, struct place p)
+{
+	size_t pos;
+
+	ok(am_cursor_position(d, NULL, at(d, "t"), p.s, p.n, &pos));
+	return pos;
+}
+
+static void test_a_cursor_moves_with_its_text(void **state)
+{
+	am_doc *a = with_text('a', "hello world"), *b = fork_as(a, 'b');
+	struct place c = cursor(a, 6, AM_MOVE_AFTER);
+
+	(void)state;
+	assert_int_equal(where(a, c), 6);
+	splice(a, at(a, "t"), 0, 0, "oh, ");
+	assert_int_equal(where(a, c), 10);
+	splice(b, at(b, "t"), 1, 3, "");
+	ok(am_merge(a, b));
+	assert_int_equal(where(a, c), 7);
+	splice(a, at(a, "t"), 7, 0, SMILE); /* directly before it: two units */
+	assert_int_equal(where(a, c), 9);
+	splice(a, at(a, "t"), 14, 0, "!"); /* behind it */
+	assert_int_equal(where(a, c), 9);
+}
+
+static void test_cursors_whose_character_is_deleted(void **state)
+{
+	am_doc *d = with_text('a', "abcdef");
+	struct place after = cursor(d, 3, AM_MOVE_AFTER), before = cursor(d, 3, AM_MOVE_BEFORE);
+
+	(void)state;
+	splice(d, at(d, "t"), 2, 3, ""); /* c d e */
+	assert_int_equal(where(d, after), 2);  /* f */
+	assert_int_equal(where(d, before), 1); /* b */
+	splice(d, at(d, "t"), 0, 3, "");
+	assert_int_equal(where(d, after), 0);
+	assert_int_equal(where(d, before), 0);
+	splice(d, at(d, "t"), 0, 0, "xyz");
+	assert_true(where(d, after) <= 3);
+}
+
+static void test_cursors_of_both_ends(void **state)
+{
+	am_doc *d = with_text('a', "abc");
+	struct place start = {"s", 1}, end = cursor(d, SIZE_MAX, AM_MOVE_AFTER);
+	struct place at_length = cursor(d, 3, AM_MOVE_AFTER);
+
+	(void)state;
+	assert_int_equal(where(d, start), 0);
+	assert_int_equal(where(d, end), 3);
+	assert_int_equal(where(d, at_length), 3);
+	splice(d, at(d, "t"), 3, 0, "def");
+	splice(d, at(d, "t"), 0, 0, "_");
+	assert_int_equal(where(d, end), 7);
+	assert_int_equal(where(d, start), 0);
+}
+
+static void test_a_cursor_reads_the_same_in_every_copy(void **state)
+{
+	am_doc *a = with_text('a', "hello"), *b = reload(a, 'b');
+	struct place c = cursor(a, 2, AM_MOVE_AFTER), e = cursor(b, 2, AM_MOVE_AFTER);
+
+	(void)state;
+	assert_int_equal(c.n, e.n);
+	assert_memory_equal(c.s, e.s, c.n);
+	assert_memory_equal(c.s, "4@61", 4);
+	splice(b, at(b, "t"), 0, 1, "");
+	assert_int_equal(where(b, c), 1);
+	c = cursor(a, 2, AM_MOVE_BEFORE);
+	assert_memory_equal(c.s, "-4@61", 5);
+}
+
+static void test_cursors_in_the_past(void **state)
+{
+	am_doc *d = with_text('a', "abcdef");
+	struct heads then = heads(d);
+	struct place c = cursor(d, 4, AM_MOVE_AFTER);
+	am_view *v;
+	size_t pos;
+
+	(void)state;
+	splice(d, at(d, "t"), 0, 3, "");
+	commit(d);
+	assert_int_equal(where(d, c), 1);
+	v = view_of(d, then);
+	ok(am_cursor_position(d, v, at(d, "t"), c.s, c.n, &pos));
+	assert_int_equal(pos, 4);
+	am_view_free(v);
+}
+
+static void test_cursors_in_a_list(void **state)
+{
+	am_doc *d = with_list('a', "a b c");
+	am_buf b = {0};
+	size_t pos;
+
+	(void)state;
+	ok(am_cursor(d, NULL, at(d, "l"), 1, AM_MOVE_AFTER, &b));
+	insert(d, at(d, "l"), 0, num(0));
+	ok(am_cursor_position(d, NULL, at(d, "l"), (const char *)b.p, b.n, &pos));
+	assert_int_equal(pos, 2);
+	set(d, at(d, "l"), 2, num(5)); /* the element stays the same one */
+	ok(am_cursor_position(d, NULL, at(d, "l"), (const char *)b.p, b.n, &pos));
+	assert_int_equal(pos, 2);
+	am_buf_free(&b);
+}
+
+static void test_what_is_no_cursor(void **state)
+{
+	static const char *const bad[] = {"", "x", "4", "4@", "4@zz", "@61", "4@6", "-", "99@61", "4@62", "1@61"};
+	am_doc *d = with_text('a', "hello");
+	am_buf b = {0};
+	size_t pos;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_true(am_cursor_position(d, NULL, at(d, "t"), K(bad[i]), &pos) < 0);
+	assert_true(am_cursor(d, NULL, AM_ROOT, 0, AM_MOVE_AFTER, &b) < 0);
+	put_new(d, AM_ROOT, "u", AM_TEXT);
+	fails(am_cursor_position(d, NULL, at(d, "u"), K("4@61"), &pos), AM_E_CURSOR);
+	am_buf_free(&b);
+}
+
+/* ---- patches ---- */
+
+static void test_patches_of_a_map(void **state)
+{
+	am_doc *d = doc('a');
+	struct heads none = heads(d), one, two;
+
+	(void)state;
+	put(d, AM_ROOT, "b", num(1));
+	put(d, AM_ROOT, "a", word("x"));
+	one = heads(d);
+	put(d, AM_ROOT, "b", num(2));
+	drop(d, AM_ROOT, "a");
+	two = heads(d);
+	differs(d, none, one, "put .a x; put .b 1");
+	differs(d, one, two, "del .a; put .b 2");
+	differs(d, two, one, "put .a x; put .b 1");
+	differs(d, one, none, "del .a; del .b");
+	differs(d, none, two, "put .b 2");
+	differs(d, one, one, "");
+}
+
+static void test_new_objects_appear_empty_and_are_filled(void **state)
+{
+	am_doc *d = doc('a');
+	struct heads none = heads(d);
+	am_objid m = put_new(d, AM_ROOT, "m", AM_MAP), l = put_new(d, m, "l", AM_LIST), t;
+
+	(void)state;
+	insert(d, l, 0, num(5));
+	t = insert_new(d, l, 1, AM_TEXT);
+	splice(d, t, 0, 0, "hi");
+	differs(d, none, heads(d), "put .m {}; put #1.l []; insert #2[0] 5; insert #2[1] \"\"; splice #4[0] hi");
+	differs(d, heads(d), none, "del .m");
+}
+
+static void test_patches_of_a_list(void **state)
+{
+	am_doc *d = with_list('a', "a b c d");
+	struct heads one = heads(d), two;
+	am_objid l = at(d, "l");
+
+	(void)state;
+	set(d, l, 0, word("A"));
+	ok(am_list_splice(d, l, 1, 2, NULL, 0));
+	insert(d, l, 2, word("e"));
+	two = heads(d);
+	shows(d, "{\"l\":[\"A\",\"d\",\"e\"]}");
+	differs(d, one, two, "put #1[0] A; del #1[1]+2; insert #1[2] e");
+}
+
+static void test_patches_of_text(void **state)
+{
+	am_doc *a = with_text('a', "hello world"), *b = fork_as(a, 'b');
+	struct heads one = heads(a);
+
+	(void)state;
+	splice(a, at(a, "t"), 0, 1, "J");
+	splice(a, at(a, "t"), 11, 0, SMILE "!");
+	splice(b, at(b, "t"), 5, 6, "");
+	meet(a, b);
+	reads(a, "t", "Jello" SMILE "!");
+	differs(a, one, heads(a), "splice #1[0] J; del #1[1]; del #1[5]+6; splice #1[5] " SMILE "!");
+}
+
+static void test_patches_of_counters(void **state)
+{
+	am_doc *d = doc('a');
+	struct heads one, two;
+
+	(void)state;
+	put(d, AM_ROOT, "c", count(1));
+	one = heads(d);
+	ok(am_map_increment(d, AM_ROOT, K("c"), 5));
+	ok(am_map_increment(d, AM_ROOT, K("c"), -2));
+	two = heads(d);
+	differs(d, one, two, "inc .c 3");
+	differs(d, two, one, "inc .c -3");
+}
+
+static void test_patches_of_conflicts(void **state)
+{
+	am_doc *a = doc('a'), *b = doc('b');
+	struct heads of_a, of_b, both;
+
+	(void)state;
+	put(a, AM_ROOT, "x", num(1));
+	of_a = heads(a);
+	put(b, AM_ROOT, "x", num(2));
+	of_b = heads(b);
+	meet(a, b);
+	both = heads(a);
+	differs(a, of_a, both, "put .x 2 conflict");
+	differs(a, of_b, both, "conflict .x");
+	differs(a, both, of_b, "put .x 2"); /* the conflict is gone */
+	differs(a, both, of_a, "put .x 1");
+	put(a, AM_ROOT, "x", num(3));
+	differs(a, both, heads(a), "put .x 3");
+}
+
+static void test_patches_of_marks(void **state)
+{
+	am_doc *d = with_text('a', "hello");
+	struct heads one = heads(d), two;
+
+	(void)state;
+	mark(d, at(d, "t"), 1, 3, AM_EXPAND_AFTER, "bold", yes());
+	two = heads(d);
+	differs(d, one, two, "mark #1[1]+2 bold true");
+	differs(d, two, one, "mark #1[1]+2 bold null");
+	mark(d, at(d, "t"), 0, 5, AM_EXPAND_NONE, "bold", nothing());
+	differs(d, two, heads(d), "mark #1[1]+2 bold null");
+}
+
+/* An object whose overwriter is gone again is shown in full. */
+static void test_an_object_comes_back(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid m = put_new(d, AM_ROOT, "m", AM_MAP);
+	struct heads one, two;
+
+	(void)state;
+	put(d, m, "x", num(1));
+	one = heads(d);
+	put(d, AM_ROOT, "m", num(0));
+	two = heads(d);
+	differs(d, one, two, "put .m 0");
+	differs(d, two, one, "put .m {}; put #1.x 1");
+}
+
+static void test_nothing_is_said_of_what_cannot_be_seen(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid m = put_new(d, AM_ROOT, "m", AM_MAP);
+	struct heads one;
+
+	(void)state;
+	put_new(d, m, "l", AM_LIST);
+	drop(d, AM_ROOT, "m");
+	one = heads(d);
+	put(d, m, "x", num(1));
+	differs(d, one, heads(d), "");
+}
+
+static void test_patches_between_branches(void **state)
+{
+	am_doc *a = doc('a'), *b;
+	struct heads of_a, of_b;
+
+	(void)state;
+	put(a, AM_ROOT, "shared", num(0));
+	commit(a);
+	b = fork_as(a, 'b');
+	put(a, AM_ROOT, "a", num(1));
+	of_a = heads(a);
+	put(b, AM_ROOT, "b", num(2));
+	of_b = heads(b);
+	meet(a, b);
+	differs(a, of_a, of_b, "del .a; put .b 2");
+	differs(a, of_b, of_a, "put .a 1; del .b");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		scenario(test_values_of_the_past),
+		scenario(test_lists_and_text_of_the_past),
+		scenario(test_counters_of_the_past),
+		scenario(test_conflicts_of_the_past),
+		scenario(test_a_look_stays_while_the_document_moves_on),
+		scenario(test_no_look_at_unknown_heads),
+		scenario(test_a_cursor_moves_with_its_text),
+		scenario(test_cursors_whose_character_is_deleted),
+		scenario(test_cursors_of_both_ends),
+		scenario(test_a_cursor_reads_the_same_in_every_copy),
+		scenario(test_cursors_in_the_past),
+		scenario(test_cursors_in_a_list),
+		scenario(test_what_is_no_cursor),
+		scenario(test_patches_of_a_map),
+		scenario(test_new_objects_appear_empty_and_are_filled),
+		scenario(test_patches_of_a_list),
+		scenario(test_patches_of_text),
+		scenario(test_patches_of_counters),
+		scenario(test_patches_of_conflicts),
+		scenario(test_patches_of_marks),
+		scenario(test_an_object_comes_back),
+		scenario(test_nothing_is_said_of_what_cannot_be_seen),
+		scenario(test_patches_between_branches),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
