@@ -671,6 +671,8 @@ static int call_getters(struct bench *b)
 	(void)am_sync_in_flight(b->state);
 	am_sync_insist(b->state);
 	am_sync_resend(b->state);
+	am_sync_set_read_only(b->state, !am_sync_read_only(b->state));
+	am_sync_set_read_only(b->state, am_sync_peer_read_only(b->state));
 	am_sync_reset(b->state);
 	am_hashes_free(b->doc, NULL);
 	am_view_free(NULL);
@@ -891,7 +893,7 @@ static const struct {
 	{"am_change_decode am_change_view_free", setup_change, call_decode, 0},
 	{"am_strerror am_actor am_actor_bytes am_author am_actor_author am_op_count am_in_transaction"
 	 " am_sync_their_heads am_sync_shared_heads am_sync_in_sync am_sync_in_flight am_sync_insist am_sync_resend"
-	 " am_sync_reset am_buf_free",
+	 " am_sync_reset am_sync_set_read_only am_sync_read_only am_sync_peer_read_only am_buf_free",
 	 setup_sync, call_getters, QUIET},
 	/* Getters of a decoded change: it is const and there is no allocator to call. */
 	{"am_change_view_info am_change_view_actor am_change_view_ops", setup_change, call_views, 0},

@@ -469,6 +469,162 @@ static void test_an_empty_text_has_no_spans(void **state)
 	marked(d, "t", "");
 }
 
+/* ---- a text given as spans ---- */
+
+/* A block with a type and a level; the trees live as long as the test runs. */
+struct block { am_tree field[2], map; };
+static void block(struct block *b, const char *type, int64_t level)
+{
+	b->field[0] = (am_tree){.key = "type", .key_n = 4, .value = word(type)};
+	b->field[1] = (am_tree){.key = "level", .key_n = 5, .value = num(level)};
+	b->map = (am_tree){.value = {.type = AM_MAP}, .children = b->field, .n_children = 2};
+}
+
+static am_span run(const char *s)
+{
+	return (am_span){.text = s, .text_n = strlen(s)};
+}
+
+static am_span bold(const char *s)
+{
+	static const am_mark_range m = {.name = "bold", .name_n = 4, .value = {.type = AM_BOOL, .b = true}};
+
+	return (am_span){.text = s, .text_n = strlen(s), .marks = &m, .n_marks = 1};
+}
+
+static void update(am_doc *d, const am_span *s, size_t n)
+{
+	ok(am_spans_update(d, at(d, "t"), s, n, AM_EXPAND_AFTER, NULL, 0));
+}
+
+/* Two paragraphs, "one" and "two". */
+static am_doc *two_paragraphs(char actor)
+{
+	am_doc *d = with_text(actor, "");
+	struct block p;
+
+	block(&p, "p", 1);
+	update(d, (am_span[]){{.block = &p.map}, run("one"), {.block = &p.map}, run("two")}, 4);
+	commit(d);
+	spans(d, "t", "# [one] # [two]");
+	return d;
+}
+
+static void test_the_same_spans_again_make_no_change(void **state)
+{
+	am_doc *d = two_paragraphs('a');
+	size_t changes = am_change_count(d);
+	struct block p;
+
+	(void)state;
+	block(&p, "p", 1);
+	update(d, (am_span[]){{.block = &p.map}, run("one"), {.block = &p.map}, run("two")}, 4);
+	commit(d);
+	assert_int_equal(am_change_count(d), changes);
+}
+
+static void test_a_paragraph_put_between_others(void **state)
+{
+	am_doc *a = two_paragraphs('a'), *b = fork_as(a, 'b');
+	struct block p, q;
+
+	(void)state;
+	block(&p, "p", 1);
+	block(&q, "quote", 1);
+	update(a, (am_span[]){{.block = &p.map}, run("one"), {.block = &q.map}, run("between"), {.block = &p.map},
+			      run("two")}, 6);
+	splice(b, at(b, "t"), 4, 0, "!"); /* behind "one" */
+	splice(b, at(b, "t"), 9, 0, "?"); /* behind "two" */
+	meet(a, b);
+	spans(a, "t", "# [one!] # [between] # [two?]");
+	assert_same_doc(a, b);
+}
+
+static void test_spans_without_a_block_join_its_text(void **state)
+{
+	am_doc *a = two_paragraphs('a'), *b = fork_as(a, 'b');
+	struct block p;
+
+	(void)state;
+	block(&p, "p", 1);
+	update(a, (am_span[]){{.block = &p.map}, run("onetwo")}, 2);
+	splice(b, at(b, "t"), 8, 0, "!");
+	meet(a, b);
+	spans(a, "t", "# [onetwo!]");
+	assert_same_doc(a, b);
+}
+
+static void test_a_changed_block_stays_the_same_block(void **state)
+{
+	am_doc *a = two_paragraphs('a'), *b = fork_as(a, 'b');
+	struct block h, p;
+	am_value v;
+
+	(void)state;
+	block(&h, "h", 1);
+	block(&p, "p", 1);
+	update(a, (am_span[]){{.block = &h.map}, run("one"), {.block = &p.map}, run("two")}, 4);
+	ok(am_list_get(b, NULL, at(b, "t"), 0, &v));
+	put(b, v.id, "level", num(2)); /* another field, at the same time */
+	meet(a, b);
+	ok(am_list_get(a, NULL, at(a, "t"), 0, &v));
+	holds(a, v.id, "type", "h");
+	holds(a, v.id, "level", "2");
+	assert_same_doc(a, b);
+}
+
+static void test_spans_say_which_marks_are_wanted(void **state)
+{
+	am_doc *d = with_text('a', "hello world");
+
+	(void)state;
+	mark(d, at(d, "t"), 0, 11, AM_EXPAND_AFTER, "em", yes());
+	update(d, (am_span[]){run("hello "), bold("world")}, 2);
+	spans(d, "t", "[hello ] [world|bold=true]");
+	update(d, (am_span[]){bold("hello"), run(" world")}, 2);
+	marked(reload(d, 'b'), "t", "0-5 bold=true");
+}
+
+static void test_marks_of_spans_grow_as_asked_for(void **state)
+{
+	static const am_mark_expand rule = {.name = "bold", .name_n = 4, .expand = AM_EXPAND_NONE};
+	am_doc *d = with_text('a', "ab");
+	am_span s[] = {bold("a"), run("b")};
+
+	(void)state;
+	ok(am_spans_update(d, at(d, "t"), s, 2, AM_EXPAND_BOTH, &rule, 1));
+	splice(d, at(d, "t"), 1, 0, "X");
+	marked(d, "t", "0-1 bold=true");
+}
+
+static void test_two_give_a_text_other_spans(void **state)
+{
+	am_doc *a = two_paragraphs('a'), *b = fork_as(a, 'b');
+	struct block p;
+
+	(void)state;
+	block(&p, "p", 1);
+	update(a, (am_span[]){{.block = &p.map}, run("one more"), {.block = &p.map}, run("two")}, 4);
+	update(b, (am_span[]){{.block = &p.map}, run("one"), {.block = &p.map}, run("number "), bold("two")}, 5);
+	meet(a, b);
+	spans(a, "t", "# [one more] # [number ] [two|bold=true]");
+	assert_same_doc(a, b);
+	assert_same_doc(a, reload(b, 'c'));
+}
+
+static void test_a_replaced_block_is_a_new_one(void **state)
+{
+	am_doc *d = two_paragraphs('a');
+	am_objid made;
+
+	(void)state;
+	ok(am_replace_block(d, at(d, "t"), 4, &made));
+	spans(d, "t", "# [one] # [two]");
+	assert_int_equal(am_length(d, NULL, made), 0);
+	put(d, made, "type", word("new"));
+	holds(reload(d, 'b'), made, "type", "new");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +662,14 @@ int main(void)
 		scenario(test_one_joins_a_block_another_edits),
 		scenario(test_a_mark_across_a_block),
 		scenario(test_an_empty_text_has_no_spans),
+		scenario(test_the_same_spans_again_make_no_change),
+		scenario(test_a_paragraph_put_between_others),
+		scenario(test_spans_without_a_block_join_its_text),
+		scenario(test_a_changed_block_stays_the_same_block),
+		scenario(test_spans_say_which_marks_are_wanted),
+		scenario(test_marks_of_spans_grow_as_asked_for),
+		scenario(test_two_give_a_text_other_spans),
+		scenario(test_a_replaced_block_is_a_new_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
