@@ -13,6 +13,7 @@
 #define PROBE_FIRST_MS 10 /* between kernel_info requests at first, doubling up to PROBE_MAX_MS */
 #define PROBE_MAX_MS 250
 #define CONNECT_RETRY_MS 20
+#define PROBES_MAX 256
 #define HEARTBEAT_MS 5000
 #define HEARTBEAT_MISSES 3
 #define ANSWER_BUSY_MS 1000
@@ -69,7 +70,7 @@ struct kernel {
 	/* launch */
 	struct host_timer launch_timer, probe_timer, exit_timer;
 	struct kernel_launch_spec *spec; /* own copy, for one more try on a port clash */
-	VEC(char *) probes;		 /* msg_ids of kernel_info requests */
+	VEC(char *) probes;		 /* msg_ids of kernel_info requests, at most PROBES_MAX */
 	bool saw_reply, saw_iopub, retried;
 	unsigned probe_ms, exit_waits;
 
@@ -109,6 +110,8 @@ void kernel_launch_fini(struct kernel *k);
 bool kernel_launch_message(struct kernel *k, enum channel channel, const struct jupyter_message *m);
 /* True for our own kernel_info requests: nobody is to hear of them. */
 bool kernel_is_probe(const struct kernel *k, const char *msg_id);
+/* Something for the kernel's shell to wake up for. */
+void kernel_nudge(struct kernel *k);
 void kernel_child_exited(void *ctx);
 void kernel_heartbeat_start(struct kernel *k);
 void kernel_heartbeat_heard(struct kernel *k);

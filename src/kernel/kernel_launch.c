@@ -123,16 +123,34 @@ static void succeed(struct kernel *k)
 
 /* ---- readiness: a reply and the proof that output arrives (kernels.md 5.3) ---- */
 
+static int send_probe(struct kernel *k)
+{
+	char id[UUID_TEXT];
+	host_uuid(k->service->host, id);
+	int r = child_send(k->child, CHANNEL_SHELL, "kernel_info_request", id, "{}", 2);
+	if (r < 0)
+		return r;
+	if (k->probes.n == PROBES_MAX) {
+		free(k->probes.p[0]);
+		VEC_REMOVE(&k->probes, 0);
+	}
+	VEC_PUSH(&k->probes, xstrdup(id));
+	return 0;
+}
+
+void kernel_nudge(struct kernel *k)
+{
+	if (k->child && send_probe(k) < 0)
+		log_debug("kernel", "Kernel %.8s takes no messages", k->child->connection.id);
+}
+
 static void probe(void *ctx)
 {
 	struct kernel *k = ctx;
-	char id[UUID_TEXT];
-	host_uuid(k->service->host, id);
-	if (child_send(k->child, CHANNEL_SHELL, "kernel_info_request", id, "{}", 2) < 0) {
+	if (send_probe(k) < 0) {
 		host_timer_start(&k->probe_timer, HOST_MS(CONNECT_RETRY_MS));
 		return;
 	}
-	VEC_PUSH(&k->probes, xstrdup(id));
 	host_timer_start(&k->probe_timer, HOST_MS(k->probe_ms));
 	k->probe_ms = k->probe_ms * 2 < PROBE_MAX_MS ? k->probe_ms * 2 : PROBE_MAX_MS;
 }

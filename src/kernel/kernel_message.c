@@ -218,6 +218,16 @@ static void on_shell(struct kernel *k, const struct jupyter_message *m)
 		kernel_answer(k, m);
 }
 
+/* ---- one control message ---- */
+
+/* The handler of ipykernel's SIGINT only puts a call into the event loop; in a cell that awaits something the loop sleeps
+ * on, and a message wakes it. */
+static void on_control(struct kernel *k, const struct jupyter_message *m)
+{
+	if (!strcmp(m->msg_type, "interrupt_reply") && queue_running(k->queue))
+		kernel_nudge(k);
+}
+
 /* ---- draining ---- */
 
 static void dispatch(struct kernel *k, enum channel channel, struct jupyter_message *m)
@@ -228,6 +238,8 @@ static void dispatch(struct kernel *k, enum channel channel, struct jupyter_mess
 			on_iopub(k, m);
 		else if (channel == CHANNEL_SHELL)
 			on_shell(k, m);
+		else if (channel == CHANNEL_CONTROL)
+			on_control(k, m);
 	}
 	jupyter_message_fini(m);
 }

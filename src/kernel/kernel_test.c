@@ -27,7 +27,7 @@ struct world {
 	struct buf log; /* events, one word each */
 	bool silent;	/* outputs are not logged */
 	int count;
-	size_t outputs, updates, commits, interrupts, deaths;
+	size_t outputs, updates, commits, interrupts, infos, deaths;
 	bool never_ready, abort_next, mute;
 	char *held_id; /* of the request that was left running */
 	char *completion, *history, *reason;
@@ -339,6 +339,7 @@ static void on_request(void *ctx, struct transport_sim *s, enum channel channel,
 {
 	struct world *w = ctx;
 	(void)channel;
+	w->infos += !strcmp(m->msg_type, "kernel_info_request");
 	if (w->never_ready || sim_answer_info(s, m))
 		return;
 	if (!strcmp(m->msg_type, "execute_request")) {
@@ -347,6 +348,7 @@ static void on_request(void *ctx, struct transport_sim *s, enum channel channel,
 		free(code);
 	} else if (!strcmp(m->msg_type, "interrupt_request")) {
 		w->interrupts++;
+		sim_say(s, CHANNEL_CONTROL, "interrupt_reply", m->msg_id, "{}");
 		if (w->held_id) {
 			error(w, w->held_id);
 			end(w, w->held_id, "error");
@@ -558,12 +560,15 @@ static void test_interrupt(void **state)
 	run(w, "a", "hold");
 	run(w, "b", "x");
 	wait_for(w, "started:a");
+	size_t infos = w->infos;
 	assert_int_equal(kernel_interrupt(w->k), 0);
 	assert_int_equal(w->interrupts, 1);
 	run(w, "c", "after"); /* at once: not hit by the interrupt */
 	wait_for(w, "done:c:done");
 	assert_true(has(w, "done:b:cancelled!"));
 	assert_true(has(w, "done:a:error"));
+	assert_int_equal(w->infos, infos + 1); /* it may have slept in an await */
+	assert_false(has(w, "~"));	       /* and nobody hears of that */
 }
 
 static void test_interrupt_before_start(void **state)
