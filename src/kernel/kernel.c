@@ -241,7 +241,7 @@ struct child *kernel_detach(struct kernel *k, bool died)
 {
 	struct child *child = k->child;
 	k->child = NULL;
-	k->exists = k->ready = false;
+	k->exists = k->ready = k->interrupt_owed = false;
 	kernel_launch_stop(k);
 	host_defer_cancel(&k->again);
 	queue_abandon(k->queue, died);

@@ -65,6 +65,7 @@ struct kernel {
 	struct host_timer flush_timer; /* stream text and kept display updates */
 	struct host_defer again;       /* the rest of a flood */
 	bool draining, changed_in_batch, gone;
+	bool interrupt_owed; /* to the running execution, once this batch is read */
 	unsigned quiet; /* >0: no callbacks are made */
 
 	/* launch */

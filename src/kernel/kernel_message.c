@@ -57,7 +57,7 @@ static void start_shown(struct kernel *k, struct execution *x, bool has_count, i
 	queue_on_input(k->queue, x, has_count, count);
 	k->changed_in_batch = true;
 	if (missed) /* the interrupt came while the kernel had not begun with it (it answered something else) */
-		child_interrupt(k->child);
+		k->interrupt_owed = true;
 	CALL(k, execution_started, x);
 }
 
@@ -265,6 +265,16 @@ static void drain_heartbeat(struct kernel *k)
 	}
 }
 
+/* Unless the interrupt did hit it, as what was read along with its start shows: then this one would hit the next. */
+static void pay_interrupt(struct kernel *k)
+{
+	const struct execution *x = queue_running(k->queue);
+	bool owed = k->interrupt_owed;
+	k->interrupt_owed = false;
+	if (owed && k->child && x && x->interrupted && !x->got_idle && !x->got_reply && !x->got_error)
+		child_interrupt(k->child);
+}
+
 /* Replies before output, output in bursts, all of it for a slice of time; the rest in the next turn (design 2.7). */
 static void drain(struct kernel *k)
 {
@@ -284,6 +294,7 @@ static void drain(struct kernel *k)
 		}
 	}
 	k->draining = false;
+	pay_interrupt(k);
 	kernel_commit(k);
 }
 

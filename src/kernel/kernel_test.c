@@ -585,6 +585,24 @@ static void test_interrupt_before_start(void **state)
 	assert_int_equal(w->interrupts, 2);
 }
 
+static void test_interrupt_that_did_hit(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	w->mute = true;
+	run(w, "a", "hold");
+	kernel_interrupt(w->k);
+	w->mute = false;
+	const char *id = queue_running(kernel_queue(w->k))->id;
+	begin(w, id); /* it had begun, but its start was still on the way */
+	error(w, id);
+	run(w, "b", "hold");
+	wait_for(w, "started:a");
+	end(w, id, "error");
+	wait_for(w, "started:b");
+	assert_int_equal(w->interrupts, 1);
+}
+
 static void test_abort_is_resent(void **state)
 {
 	struct world *w = *state;
@@ -972,7 +990,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt),
-			T(test_interrupt_before_start),
+			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
 		T(test_clear_output),	 T(test_clear_before_store), T(test_segments),	 T(test_superseded_blobs), T(test_page),
