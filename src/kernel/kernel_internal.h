@@ -45,6 +45,7 @@ struct execution_streams {
 	bool stored, dirty;	/* the live segment has an output; it has text the output lacks */
 	size_t index;		/* of that output */
 	bool own_entry, own_text; /* that output's blobs were nobody's before */
+	bool clear_first;	/* with its first text goes what clear_output(wait=True) gave up */
 	uint64_t flushed_ns;
 	VEC(char *) pages;	/* help texts of the reply, shown at the end */
 };
@@ -135,6 +136,8 @@ void kernel_flush_due(void *ctx);
 void kernel_plan_flush(struct kernel *k);
 void kernel_apply_updates(struct kernel *k, uint64_t now_ms, bool all);
 void kernel_clear_if_pending(struct kernel *k, struct execution *x);
+/* Takes the outputs away; leaves the streams alone. */
+void kernel_drop_outputs(struct kernel *k, struct execution *x);
 /* Stores the live segment as it stands; ends it. */
 void kernel_store_live(struct kernel *k, struct execution *x);
 void kernel_end_segment(struct kernel *k, struct execution *x);

@@ -5,15 +5,20 @@
 
 /* ---- clearing ---- */
 
-static void clear_now(struct kernel *k, struct execution *x)
+void kernel_drop_outputs(struct kernel *k, struct execution *x)
 {
-	x->clear_pending = false;
-	kernel_cut_streams(k, x);
 	if (!x->outputs.n)
 		return;
 	queue_outputs_clear(k->queue, x);
 	k->changed_in_batch = true;
 	CALL(k, outputs_cleared, x);
+}
+
+static void clear_now(struct kernel *k, struct execution *x)
+{
+	x->clear_pending = false;
+	kernel_cut_streams(k, x);
+	kernel_drop_outputs(k, x);
 }
 
 void kernel_clear_if_pending(struct kernel *k, struct execution *x)

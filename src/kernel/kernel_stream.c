@@ -53,7 +53,7 @@ void kernel_cut_streams(struct kernel *k, struct execution *x)
 	if (!s)
 		return;
 	s->live = -1;
-	s->stored = s->dirty = false;
+	s->stored = s->dirty = s->clear_first = false;
 }
 
 /* ---- blobs that a longer text replaces ---- */
@@ -121,6 +121,9 @@ static void flush(struct kernel *k, struct execution *x)
 	s->dirty = false;
 	s->flushed_ns = host_now_ns(k->service->host);
 	k->changed_in_batch = true;
+	if (s->clear_first)
+		kernel_drop_outputs(k, x);
+	s->clear_first = false;
 	if (s->stored)
 		store_again(k, x, s, &e);
 	else
@@ -226,6 +229,22 @@ static void feed(struct stream *t, struct json_slice text)
 	buf_free(&part);
 }
 
+/* What is given up stays to be seen until the new text is stored, or the cell would flicker. A terminal that is cleared
+ * again and again is stored no later for it. */
+static struct stream *cleared_terminal(struct kernel *k, struct execution *x, int which)
+{
+	struct execution_streams *s = streams_of(x);
+	bool waiting = s->dirty;
+	uint64_t since = s->flushed_ns;
+	x->clear_pending = false;
+	kernel_cut_streams(k, x);
+	struct stream *t = terminal(k, x, which);
+	s->clear_first = true;
+	if (waiting)
+		s->flushed_ns = since;
+	return t;
+}
+
 void kernel_on_stream(struct kernel *k, struct execution *x, const struct jupyter_message *m)
 {
 	struct json_slice text = json_slice_get(m->content, "text");
@@ -234,8 +253,7 @@ void kernel_on_stream(struct kernel *k, struct execution *x, const struct jupyte
 		text = json_slice_get(m->content, "data");
 	if (!json_slice_is_string(text))
 		return;
-	kernel_clear_if_pending(k, x);
-	struct stream *t = terminal(k, x, which);
+	struct stream *t = x->clear_pending ? cleared_terminal(k, x, which) : terminal(k, x, which);
 	struct execution_streams *s = x->streams;
 	feed(t, text);
 	if (s->dirty)

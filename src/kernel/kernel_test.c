@@ -744,6 +744,44 @@ static void test_clear_output(void **state)
 	expect_shown(w, "a", 0, "\"y\"");
 }
 
+static void clear_and_say(struct world *w, const char *text)
+{
+	sim_say(w->sim, CHANNEL_IOPUB, "clear_output", w->held_id, "{\"wait\":true}");
+	say_stream(w, w->held_id, "stdout", text);
+}
+
+/* clear_output(wait=True) and print: never a moment without output, however often. */
+static void test_redraw(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	run(w, "a", "hold");
+	wait_for(w, "started:a");
+	say_stream(w, w->held_id, "stdout", "one\n");
+	wait_for(w, "stream:a:0");
+	buf_clear(&w->log);
+	clear_and_say(w, "two\n");
+	settle_ms(w, 5);
+	expect_log(w, "");
+	expect_shown(w, "a", 0, "\"one\\n\"");
+	wait_for(w, "stream:a:0");
+	expect_log(w, "cleared:a stream:a:0 ");
+	expect_shown(w, "a", 0, "\"two\\n\"");
+	for (int i = 0; i < 20; i++) {
+		clear_and_say(w, "three\n");
+		settle_ms(w, 10);
+	}
+	assert_true(has(w, "cleared:a stream:a:0"));
+	sim_say(w->sim, CHANNEL_IOPUB, "clear_output", w->held_id, "{\"wait\":true}");
+	say_stream(w, w->held_id, "stdout", "four\n");
+	sim_say(w->sim, CHANNEL_IOPUB, "display_data", w->held_id, "{\"data\":{\"text/plain\":\"five\"}}");
+	end(w, w->held_id, "ok");
+	wait_for(w, "done:a:done");
+	assert_int_equal(shown(w, "a")->outputs.n, 2);
+	expect_shown(w, "a", 0, "\"four\\n\"");
+	expect_shown(w, "a", 1, "five");
+}
+
 /* Text that was not stored yet goes with the rest, and its time to be stored passes without it. */
 static void test_clear_before_store(void **state)
 {
@@ -993,7 +1031,7 @@ int main(void)
 			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
-		T(test_clear_output),	 T(test_clear_before_store), T(test_segments),	 T(test_superseded_blobs), T(test_page),
+		T(test_clear_output),	 T(test_clear_before_store), T(test_redraw), T(test_segments),	 T(test_superseded_blobs), T(test_page),
 		T(test_questions),	 T(test_comms),		 T(test_outputs_changed), T(test_trim),
 		cmocka_unit_test(test_wire),
 	};
