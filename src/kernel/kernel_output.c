@@ -45,6 +45,8 @@ static void add_output(struct kernel *k, struct execution *x, const char *type_n
 		return;
 	kernel_clear_if_pending(k, x);
 	kernel_end_segment(k, x);
+	if (display_id) /* updates from before it are not for it */
+		kernel_apply_updates(k, 0, true);
 	size_t index = queue_output_add(k->queue, x, type, entry, display_id, NULL);
 	if (display_id)
 		display_index_add(k->displays, x, index);
@@ -153,6 +155,9 @@ static void update_one(void *ctx, struct execution *x, size_t index)
 {
 	struct applying *a = ctx;
 	struct output *o = &x->outputs.p[index];
+	const struct execution *now = queue_shown(a->k->queue, x->cell_id);
+	if (now && now != x) /* an earlier run of the cell: nobody sees it */
+		return;
 	char *entry = updated_entry(a, o);
 	if (!entry || !strcmp(entry, o->entry)) {
 		free(entry);

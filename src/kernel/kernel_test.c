@@ -263,6 +263,25 @@ static void displays(struct world *w, const char *id)
 	end(w, id, "ok");
 }
 
+static void say_display(struct world *w, const char *id, const char *type, const char *text)
+{
+	char *content = xasprintf("{\"data\":{\"text/plain\":\"%s\"},\"metadata\":{},\"transient\":{\"display_id\":\"p\"}}",
+				  text);
+	sim_say(w->sim, CHANNEL_IOPUB, type, id, content);
+	free(content);
+}
+
+/* The second update is kept back for a while; what is displayed after it is newer. */
+static void display_after_update(struct world *w, const char *id)
+{
+	begin(w, id);
+	say_display(w, id, "display_data", "0");
+	say_display(w, id, "update_display_data", "1");
+	say_display(w, id, "update_display_data", "2");
+	say_display(w, id, "display_data", "3");
+	end(w, id, "ok");
+}
+
 static void clears(struct world *w, const char *id)
 {
 	begin(w, id);
@@ -311,6 +330,8 @@ static void on_execute(struct world *w, const char *id, const char *code)
 		junk(w, id);
 	} else if (!strcmp(code, "displays")) {
 		displays(w, id);
+	} else if (!strcmp(code, "display after update")) {
+		display_after_update(w, id);
 	} else if (!strcmp(code, "clears")) {
 		clears(w, id);
 	} else if (!strcmp(code, "clear soon")) {
@@ -733,6 +754,25 @@ static void test_displays(void **state)
 	assert_string_not_equal(x->outputs.p[0].id, x->outputs.p[1].id);
 }
 
+static void test_display_order(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	for (int i = 0; i < 2; i++) {
+		buf_clear(&w->log);
+		run(w, "a", "display after update");
+		wait_for(w, "done:a:done");
+		expect_shown(w, "a", 0, "\"2\"");
+		expect_shown(w, "a", 1, "\"3\"");
+	}
+	/* What the first run showed is not there to be updated. */
+	size_t before = w->outputs;
+	say_display(w, shown(w, "a")->id, "update_display_data", "4");
+	settle_ms(w, 100);
+	assert_int_equal(w->outputs, before + 2);
+	expect_shown(w, "a", 1, "\"4\"");
+}
+
 static void test_clear_output(void **state)
 {
 	struct world *w = *state;
@@ -1031,7 +1071,7 @@ int main(void)
 			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
-		T(test_clear_output),	 T(test_clear_before_store), T(test_redraw), T(test_segments),	 T(test_superseded_blobs), T(test_page),
+		T(test_display_order), T(test_clear_output),	 T(test_clear_before_store), T(test_redraw), T(test_segments),	 T(test_superseded_blobs), T(test_page),
 		T(test_questions),	 T(test_comms),		 T(test_outputs_changed), T(test_trim),
 		cmocka_unit_test(test_wire),
 	};
