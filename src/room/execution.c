@@ -136,6 +136,13 @@ static bool shows(struct room *room, const struct execution *x)
 	return cells_has(room->nb, x->cell_id) && queue_shown(kernel_queue(room->kernel), x->cell_id) == x;
 }
 
+/* The cell has run again since. */
+static bool shows_another(struct room *room, const struct execution *x)
+{
+	const struct execution *now = queue_shown(kernel_queue(room->kernel), x->cell_id);
+	return now && now != x;
+}
+
 static void on_execution_started(void *ctx, struct execution *x)
 {
 	struct room *room = ctx;
@@ -175,7 +182,8 @@ static void on_output(void *ctx, struct execution *x, size_t index, bool replace
 	const struct broadcast b = {.event = BROADCAST_OUTPUT, .cell_id = x->cell_id, .execution_id = x->id,
 				    .output_type = output_type_name(o->type), .output_json = o->entry,
 				    .output_index = replaced ? (int64_t)index : -1};
-	room_broadcast(room, &b, 0);
+	if (!shows_another(room, x)) /* clients go by the cell, not by the execution */
+		room_broadcast(room, &b, 0);
 	if (room->outputs_of == x) {
 		room->outputs_from = index < room->outputs_from ? index : room->outputs_from;
 		return;
@@ -192,7 +200,8 @@ static void on_outputs_cleared(void *ctx, struct execution *x)
 		cell_clear_outputs(room->nb, x->cell_id);
 	state_outputs(room, x, 0);
 	const struct broadcast b = {.event = BROADCAST_OUTPUTS_CLEARED, .cell_id = x->cell_id};
-	room_broadcast(room, &b, 0);
+	if (!shows_another(room, x))
+		room_broadcast(room, &b, 0);
 }
 
 static void on_display_update(void *ctx, const char *display_id, const char *data, size_t data_n, const char *metadata,
