@@ -255,8 +255,25 @@ static bool may_still_grow(struct show *s, const char *entry)
 	return stream;
 }
 
+/* What clear_output() took away is not counted as shown any more. A display that differs was updated in its place; a
+ * stream that others follow does not change, so one that differs is another. */
+static void forget_cleared(struct show *s, const struct replica_outputs *outputs)
+{
+	size_t n = 0;
+	while (n < s->n_done && n < outputs->list.n &&
+		(!strcmp(s->seen.p[n], outputs->list.p[n]) || !may_still_grow(s, outputs->list.p[n])))
+		n++;
+	if (n == s->n_done)
+		return;
+	for (size_t i = n; i < s->seen.n; i++)
+		free(s->seen.p[i]);
+	s->seen.n = s->n_done = n;
+	buf_clear(&s->partial);
+}
+
 void show_update(struct show *s, const struct replica_outputs *outputs, bool final)
 {
+	forget_cleared(s, outputs);
 	while (s->n_done < outputs->list.n) {
 		const char *entry = outputs->list.p[s->n_done];
 		bool open = !final && s->n_done + 1 == outputs->list.n && may_still_grow(s, entry);
