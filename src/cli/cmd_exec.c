@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #define INTERRUPT_MS 10000   /* a cell may take this long to end after an interrupt */
 #define SLOW_MS 1000         /* cells from here on get their duration printed */
 #define EXIT_INTERRUPTED 130
+#define TIMEOUT_MAX INT32_MAX /* seconds; longer is no limit, and milliseconds of it can be counted */
 
 enum cell_outcome { CELL_NOT_RUN, CELL_DONE, CELL_ERROR, CELL_TIMEOUT, CELL_CANCELLED };
 
@@ -41,7 +43,7 @@ struct run {
 	struct replica_cells cells;
 	struct cell_result *results; /* one per cell */
 	size_t n_code;
-	bool lost;           /* the connection is gone: nothing can be saved */
+	bool lost;           /* the connection is gone, or an answer on it is outstanding: nothing can be saved */
 	char *failure;       /* why the run ended early; NULL = all well */
 	char *saved_path;    /* NULL = not saved */
 	char *copy_path;     /* of --output, once written */
@@ -116,12 +118,14 @@ static char *response_problem(const struct response *r)
 	}
 }
 
-/* 0 when the answer is one of the two wanted (ret_response then to be ended). */
-static int ask(struct run *run, const struct request *q, int timeout_ms, enum response_result want,
-	enum response_result or_want, struct response *ret_response)
+/* 0 when the answer is one of the two wanted (ret_response then to be ended). Without an answer nothing more can be
+ * asked: answers carry no id, so a late one would be taken for that of the next request. */
+static int ask(struct run *run, const struct request *q, int timeout_ms, const volatile int *stop,
+	enum response_result want, enum response_result or_want, struct response *ret_response)
 {
 	char *why = NULL;
-	int r = session_request(&run->session, q, timeout_ms, &interrupted, ret_response, &why);
+	int r = session_request(&run->session, q, timeout_ms, stop, ret_response, &why);
+	run->lost |= r < 0;
 	if (r == 0 && ret_response->result != want && ret_response->result != or_want) {
 		why = response_problem(ret_response);
 		response_fini(ret_response);
@@ -142,7 +146,8 @@ static int kernel_launch(struct run *run)
 		printf("Starting the kernel …");
 		fflush(stdout);
 	}
-	int result = ask(run, &q, SESSION_LAUNCH_MS, RESPONSE_KERNEL_LAUNCHED, RESPONSE_KERNEL_ALREADY_RUNNING, &r);
+	int result = ask(run, &q, SESSION_LAUNCH_MS, &interrupted, RESPONSE_KERNEL_LAUNCHED,
+		RESPONSE_KERNEL_ALREADY_RUNNING, &r);
 	bar_clear(run);
 	if (result == 0)
 		response_fini(&r);
@@ -156,6 +161,8 @@ static void kernel_interrupt(struct run *run)
 	char *why = NULL;
 	if (session_request(&run->session, &q, SESSION_REQUEST_MS, NULL, &r, &why) == 0)
 		response_fini(&r);
+	else
+		run->lost = true;
 	free(why);
 }
 
@@ -241,7 +248,8 @@ static int execution_queue(struct run *run, struct running *c)
 {
 	const struct request q = {.action = REQUEST_EXECUTE_CELL, .cell_id = run->cells.list.p[c->index].id};
 	struct response r;
-	int result = ask(run, &q, SESSION_REQUEST_MS, RESPONSE_CELL_QUEUED, RESPONSE_CELL_QUEUED, &r);
+	/* Not given up on ^C: the cell is to be interrupted then, which takes knowing that it is queued. */
+	int result = ask(run, &q, SESSION_REQUEST_MS, NULL, RESPONSE_CELL_QUEUED, RESPONSE_CELL_QUEUED, &r);
 	if (result < 0)
 		return result;
 	if (r.execution_id)
@@ -347,8 +355,6 @@ static void cells_run(struct run *run)
 {
 	size_t number = 0;
 	bool going = true;
-	for (size_t i = 0; i < run->cells.list.n; i++)
-		run->n_code += is_code(&run->cells.list.p[i]) && !is_blank(run->cells.list.p[i].source);
 	for (size_t i = 0; i < run->cells.list.n && going; i++) {
 		const struct replica_cell *c = &run->cells.list.p[i];
 		if (is_code(c) && is_blank(c->source))
@@ -403,17 +409,32 @@ static int notebook_save(struct run *run, const char *output)
 	return result;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The file itself where a link names it: a copy renamed over it would take the link's place. */
+static char *output_target(const char *given)
+{
+	char *absolute = path_absolute(given), *real = realpath(absolute, NULL);
+	if (!real)
+		return absolute;
+	free(absolute);
+	return real;
+}
+
 static void save(struct run *run)
 {
-	char *output = run->output ? path_absolute(run->output) : NULL;
+	char *output = run->output ? output_target(run->output) : NULL;
 	int r = run->lost ? -EPIPE : notebook_save(run, output);
-	if (r == 0 && output && strcmp(output, run->saved_path) != 0) {
+	if (r == 0 && output && !is_same_file(output, run->saved_path))
 		r = copy_write(run->saved_path, output);
-		if (r < 0 && !run->failure)
-			run->failure = xasprintf("cannot write %s: %s", output, strerror(-r));
-		if (r == 0)
-			run->copy_path = xstrdup(output);
-	}
+	if (r < 0 && run->saved_path && !run->failure)
+		run->failure = xasprintf("cannot write %s: %s", output, strerror(-r));
+	if (r == 0 && output)
+		run->copy_path = xstrdup(output);
 	free(output);
 }
 
@@ -477,7 +498,7 @@ static int report(struct run *run, int64_t ms)
 				(long long)(ms / 1000), (long long)(ms / 100 % 10));
 		if (run->saved_path)
 			printf("Saved %s\n", run->saved_path);
-		if (run->copy_path)
+		if (run->copy_path && strcmp(run->copy_path, run->saved_path) != 0)
 			printf("Saved %s\n", run->copy_path);
 		if (run->failure)
 			cli_error(run->cli, "%s", run->failure);
@@ -490,7 +511,9 @@ static int run_connected(struct run *run)
 	int64_t started = client_now_ms();
 	replica_cells_read(run->session.doc, &run->cells);
 	run->results = xcalloc(run->cells.list.n + 1, sizeof *run->results);
-	if (kernel_launch(run) == 0)
+	for (size_t i = 0; i < run->cells.list.n; i++)
+		run->n_code += is_code(&run->cells.list.p[i]) && !is_blank(run->cells.list.p[i].source);
+	if (!run->n_code || kernel_launch(run) == 0)
 		cells_run(run);
 	save(run);
 	return report(run, client_now_ms() - started);
@@ -563,6 +586,8 @@ int cmd_exec(const struct cli *cli, const struct command *cmd, int argc, char **
 	int status;
 	if (!OPTIONS_PARSE(cmd, specs, argc, argv, 1, 1, &args, &status))
 		return status;
+	if (run.timeout_s > TIMEOUT_MAX)
+		run.timeout_s = TIMEOUT_MAX;
 	run.id = notebook_find(cli, args.p[0]);
 	status = run.id ? run_notebook(&run) : CLI_FAILED;
 	free(run.id);

@@ -5,6 +5,8 @@
 
 #include "base/alloc.h"
 
+#define STOP_LOOK_MS 200
+
 static int frame_send(struct session *s, int type, const void *p, size_t n)
 {
 	struct buf out = {0};
@@ -76,18 +78,20 @@ static const char *why_of(int r)
 	return r == -EPIPE ? "the daemon closed the connection" : strerror(-r);
 }
 
+/* Looks at *stop now and then: a signal may come just before the wait that it was to end. */
 static int response_wait(struct session *s, int64_t deadline, const volatile int *stop, struct response *ret_response)
 {
 	for (;;) {
-		int r = take(s, deadline, ret_response);
+		int64_t look = client_now_ms() + STOP_LOOK_MS, until = stop && look < deadline ? look : deadline;
+		int r = take(s, until, ret_response);
 		if (r == 2)
 			return 0;
-		if (r == 0)
-			return -ETIMEDOUT;
-		if (r == -EINTR && !(stop && *stop))
-			continue;
-		if (r < 0)
+		if (r < 0 && r != -EINTR)
 			return r;
+		if (stop && *stop)
+			return -EINTR;
+		if (r == 0 && until == deadline)
+			return -ETIMEDOUT;
 	}
 }
 

@@ -124,6 +124,66 @@ def test_what_cannot_be_run(living):
     assert "cannot write" in living("exec", nb, "-o", "no/where.ipynb", check=1, timeout=120).stderr
 
 
+def test_output_may_be_the_notebook_itself(living):
+    nb = notebook(living.home / "n.ipynb", "print('here')")
+    link, other = living.home / "link.ipynb", living.home / "other.ipynb"
+    link.symlink_to(nb.name)
+    for output in (nb, link):
+        done = living("exec", nb, "-o", output, check=0, timeout=120)
+        assert done.stdout.count("Saved ") == 1
+    assert link.is_symlink() and outputs_of(nb)[0][0].text == "here\n"
+    report = json.loads(living("exec", nb, "--json", "-o", nb, check=0, timeout=120).stdout)
+    assert report["saved"] == report["output"] == str(nb)
+    # A link to another file is followed, not replaced.
+    link.unlink()
+    other.write_text("")
+    link.symlink_to(other.name)
+    living("exec", nb, "-o", link, "--timeout", 2 ** 63 - 1, check=0, timeout=120)
+    assert link.is_symlink() and outputs_of(other)[0][0].text == "here\n"
+
+
+def test_what_comes_after_clear_output_is_shown(living):
+    nb = notebook(living.home / "n.ipynb", "from IPython.display import clear_output, display\n"
+                  "print('first')\ndisplay('shown')\nopen('ready', 'w').close()\n"
+                  "import os, time\nwhile os.path.exists('ready'): time.sleep(.02)\nclear_output()\nprint('second')")
+    p = begin(living, nb, "'shown'")
+    (living.home / "ready").unlink()
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0, err
+    assert "second" in out.splitlines()
+
+
+def test_ctrl_c_while_the_kernel_starts(runt):
+    """The answer to the launch is still to come: it is not taken for the next one, and nothing is waited for."""
+    runt.base.mkdir(parents=True)
+    python = runt.home / "python"
+    python.write_text("#!/bin/sh\nexec sleep 1000\n")
+    python.chmod(0o755)
+    nb = notebook(runt.home / "n.ipynb", "1")
+    before = nb.read_bytes()
+    try:
+        runt("daemon", "start", check=0, RUNTIMED_PYTHON=str(python))
+        p = subprocess.Popen([str(BUILD / "runt"), "exec", str(nb)], env=runt.env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + 30
+        while not any(r.get("kernel_status") == "starting" for r in json.loads(runt("ps", "--json").stdout)):
+            assert time.monotonic() < end and p.poll() is None
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=60)
+        assert (p.returncode, err) == (130, "Error: interrupted\n") and "Saved" not in out
+        assert nb.read_bytes() == before
+    finally:
+        runt("daemon", "stop", check=0, timeout=90)
+
+
+def test_a_notebook_without_code_needs_no_kernel(living):
+    nb = living.home / "n.ipynb"
+    cell = {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "text"}
+    nb.write_text(json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5,
+                              "metadata": {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}}))
+    assert living("exec", nb, check=0, timeout=120).stdout.startswith("0 cells ran")
+
+
 def test_stop_by_any_name(living):
     nb = notebook(living.home / "n.ipynb", "1")
     living("exec", nb, check=0, timeout=120)
