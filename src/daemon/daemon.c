@@ -206,13 +206,13 @@ static void finish(struct daemon *d)
 {
 	while (d->connections.n)
 		connection_close(d->connections.p[0]);
+	if (d->http)
+		http_server_close(d->http);
 	host_run_until(d->host, at_once, NULL, 0); /* what closing put off to the end of the turn */
 	if (d->listener)
 		host_listener_close(d->listener);
 	if (d->uncork.fn)
 		host_turn_end_remove(d->host, &d->uncork);
-	if (d->http)
-		http_server_close(d->http);
 	if (d->rooms)
 		room_service_free(d->rooms);
 	if (d->settings)

@@ -337,6 +337,16 @@ def test_x13_http(daemon, room):
     assert http(port, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
+def test_x13_http_connection_open_at_the_end(daemon):
+    """A browser keeps its connections; nothing of them is left behind (sanitizers report by the exit status)."""
+    port = json.loads((daemon.base / "daemon.json").read_text())["blob_port"]
+    with socket.create_connection(("127.0.0.1", port)) as c:
+        c.settimeout(10)
+        c.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert c.recv(65536).startswith(b"HTTP/1.1 200")
+        daemon.stop()
+
+
 def test_x14_handshake_flood_with_odd_ids(daemon, room):
     for id in ("", "/", "//", "../x", "x" * 4000, "\u202e\u0000", "/proc/self/mem", "/dev/null", "/dev/zero", "nul\0byte"):
         for channel in ("notebook_sync", "create_notebook", "open_notebook"):
