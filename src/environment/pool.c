@@ -417,9 +417,11 @@ static void finish(struct pool *p)
 	plan(p);
 }
 
-static char *describe_failure(enum step step, const struct host_run_result *r)
+static char *describe_failure(enum step step, struct host_run_result *r)
 {
-	const char *err = r->err.p ? (const char *)r->err.p : "";
+	while (r->err.n && strchr(" \t\r\n", r->err.p[r->err.n - 1]))
+		r->err.n--;
+	const char *err = buf_cstr(&r->err);
 	if (r->error == -ETIMEDOUT)
 		return xstrdup(step == STEP_VENV      ? "Timeout creating venv after 60 seconds"
 			       : step == STEP_INSTALL ? "Timeout after 120 seconds"

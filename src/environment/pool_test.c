@@ -204,6 +204,7 @@ static void test_failure(void **state)
 	assert_int_equal(f.consecutive_failures, 1); /* the cycle stops at the first */
 	assert_string_equal(f.failed_package, "no-such-pkg");
 	assert_non_null(strstr(f.message, "Because No-Such-Pkg was not found"));
+	assert_int_not_equal(f.message[strlen(f.message) - 1], '\n'); /* it ends sentences of others */
 	assert_in_range(f.retry_in_secs, 25, 30);
 	struct json_object *o = pool_error_json(w->pool);
 	assert_int_equal(json_object_object_length(o), 4);

@@ -63,8 +63,8 @@ static void show_kernel_error(struct room *room)
 static void on_launch_failed(void *ctx, const char *reason)
 {
 	struct room *room = ctx;
-	const struct broadcast b = {.event = BROADCAST_KERNEL_ERROR, .error = reason};
-	log_warn("kernel", "%s: %s", room_wire_id(room), reason);
+	const struct broadcast b = {.event = BROADCAST_KERNEL_ERROR, .error = room_launch_error(room, reason)};
+	log_warn("kernel", "%s: %s", room_wire_id(room), b.error);
 	show_kernel_error(room);
 	if (!room_launch_awaited(room))
 		room_broadcast(room, &b, 0);

@@ -70,6 +70,11 @@ void room_launch_ended(struct room *room, const char *error)
 	free(launch);
 }
 
+const char *room_launch_error(const struct room *room, const char *reason)
+{
+	return room->launch && room->launch->error ? room->launch->error : reason;
+}
+
 bool room_launch_awaited(const struct room *room)
 {
 	return room->launch && room->launch->waiters.n > 0;

@@ -218,6 +218,8 @@ void room_first_peer(struct room *room);
 /* launch_kernel: answers pending at once or when the kernel is up. */
 void room_launch(struct room *room, struct pending *pending, const struct request *r);
 void room_launch_ended(struct room *room, const char *error);
+/* The running launch's own sentence for why it failed, where it has one; otherwise reason. */
+const char *room_launch_error(const struct room *room, const char *reason);
 /* Whether somebody waits for the answer of a running launch. */
 bool room_launch_awaited(const struct room *room);
 void room_launch_cancel(struct room *room);
