@@ -22,6 +22,7 @@
 
 #define BLOB_TOUCH_AGE (INT64_C(3600) * 1000000000)
 #define BLOB_META_MAX 65536
+#define CLOSE_LIMIT HOST_SEC(2)
 
 static const char default_media_type[] = "application/octet-stream";
 
@@ -38,6 +39,7 @@ struct blob_store {
 	bool busy; /* a background job is under way */
 	bool closing;
 	atomic_bool want_sync;
+	_Atomic uint64_t sync_until; /* host_now_ns; 0 = as long as it takes */
 
 	/* Guards what is below, and makes "is it there? then use it" one step
 	 * against "is it unused? then remove it". */
@@ -273,6 +275,13 @@ static int sync_file(struct blob_store *s, const char *path)
 	return err;
 }
 
+static bool is_late(struct blob_store *s)
+{
+	uint64_t until = atomic_load(&s->sync_until);
+
+	return until && host_now_ns(s->host) >= until;
+}
+
 /* Each file, then each directory once, then the store's own (new shards). */
 static int sync_paths(struct blob_store *s, char *const *paths, size_t n)
 {
@@ -280,6 +289,10 @@ static int sync_paths(struct blob_store *s, char *const *paths, size_t n)
 	int err = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (is_late(s)) {
+			log_info("blob", "%zu blobs are left to the system to write", n - i);
+			break;
+		}
 		char *meta = meta_path(paths[i]), *dir = path_dir(paths[i]);
 		int file_err = sync_file(s, paths[i]);
 
@@ -292,7 +305,7 @@ static int sync_paths(struct blob_store *s, char *const *paths, size_t n)
 		free(dir);
 	}
 	MAP_EACH(&dirs, e) {
-		int dir_err = host_dir_sync(s->host, e->key);
+		int dir_err = is_late(s) ? 0 : host_dir_sync(s->host, e->key);
 
 		if (err == 0 && dir_err != -ENOENT)
 			err = dir_err;
@@ -561,6 +574,7 @@ void blob_store_close(struct blob_store *s)
 	host_timer_stop(&s->sync_timer);
 	host_timer_stop(&s->supersede_timer);
 	s->closing = true;
+	atomic_store(&s->sync_until, host_now_ns(s->host) + CLOSE_LIMIT);
 	blob_sync(s);
 	if (!s->busy)
 		store_free(s);

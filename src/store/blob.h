@@ -20,7 +20,8 @@ struct blob_store;
 
 /* Makes the directory: clients look for it when they connect (protocol.md 2.2). */
 int blob_store_open(struct host *h, const char *dir, struct blob_store **ret);
-/* Syncs what is unsynced, waits for it. */
+/* Syncs what is unsynced and waits for it, but not for long: after thousands of outputs a file at a time took half a
+ * minute. What is left the system writes in its own time. */
 void blob_store_close(struct blob_store *s);
 const char *blob_store_dir(const struct blob_store *s);
 

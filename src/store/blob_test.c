@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "host/fault.h"
 #include "host/file.h"
+#include "host/sim.h"
 #include "host/uv.h"
 
 #define LIMIT HOST_SEC(20)
@@ -202,6 +203,34 @@ static void test_background_sync(void **state)
 	assert_int_equal(fault_count(f->fault, FAULT_SYNC), 0);
 }
 
+static void slow_disk(void *host)
+{
+	host_sim_advance(host, HOST_MS(20));
+}
+
+/* The end of the daemon does not wait for every blob of a slow disk. */
+static void test_close_is_bounded(void **state)
+{
+	struct sim_disk *disk = sim_disk_new(1);
+	struct host *h;
+	struct blob_store *s;
+	char hash[SHA256_HEX_BYTES];
+
+	(void)state;
+	assert_int_equal(host_sim_new(disk, 1, &h), 0);
+	struct fault *fault = fault_install(h);
+	assert_int_equal(blob_store_open(h, "/tmp/blobs", &s), 0);
+	for (uint32_t i = 0; i < 500; i++)
+		assert_int_equal(blob_put(s, "text/plain", &i, sizeof i, hash), 0);
+	fault_refresh(fault, slow_disk, h);
+	fault_reset_count(fault);
+	blob_store_close(s);
+	assert_in_range(fault_count(fault, FAULT_SYNC), 10, 150); /* of more than a thousand */
+	fault_remove(fault);
+	host_free(h);
+	sim_disk_free(disk);
+}
+
 struct gone {
 	struct fixture *f;
 	const char *hash;
@@ -326,7 +355,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_put_get), T(test_refusals), T(test_put_faults), T(test_background_sync),
-		T(test_supersede), T(test_gc), T(test_workers),
+		cmocka_unit_test(test_close_is_bounded), T(test_supersede), T(test_gc), T(test_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
