@@ -72,7 +72,7 @@ struct kernel {
 	/* launch */
 	struct host_timer launch_timer, probe_timer, exit_timer;
 	struct kernel_launch_spec *spec; /* own copy, for one more try on a port clash */
-	VEC(char *) probes;		 /* msg_ids of kernel_info requests, at most PROBES_MAX */
+	VEC(char *) probes;		 /* msg_ids of requests of our own, at most PROBES_MAX */
 	bool saw_reply, saw_iopub, retried;
 	unsigned probe_ms, exit_waits;
 
@@ -110,7 +110,7 @@ void kernel_launch_stop(struct kernel *k);
 void kernel_launch_fini(struct kernel *k);
 /* A message before the kernel is ready; true when it was only for the probe. */
 bool kernel_launch_message(struct kernel *k, enum channel channel, const struct jupyter_message *m);
-/* True for our own kernel_info requests: nobody is to hear of them. */
+/* True for requests of our own: nobody is to hear of them. */
 bool kernel_is_probe(const struct kernel *k, const char *msg_id);
 /* Something for the kernel's shell to wake up for. */
 void kernel_nudge(struct kernel *k);

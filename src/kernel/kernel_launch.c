@@ -73,6 +73,24 @@ static void spec_free(struct kernel_launch_spec *s)
 	free(s);
 }
 
+/* ---- requests of our own ---- */
+
+/* Nobody hears of it (kernel_is_probe). */
+static int send_unheard(struct kernel *k, const char *msg_type, const char *content, size_t n)
+{
+	char id[UUID_TEXT];
+	host_uuid(k->service->host, id);
+	int r = child_send(k->child, CHANNEL_SHELL, msg_type, id, content, n);
+	if (r < 0)
+		return r;
+	if (k->probes.n == PROBES_MAX) {
+		free(k->probes.p[0]);
+		VEC_REMOVE(&k->probes, 0);
+	}
+	VEC_PUSH(&k->probes, xstrdup(id));
+	return 0;
+}
+
 /* ---- outcomes ---- */
 
 static void forget_probes(struct kernel *k)
@@ -107,6 +125,26 @@ static void fail(struct kernel *k, const char *reason, bool ask)
 	free(word);
 }
 
+/* ipykernel's output socket drops what is over a thousand messages when ours is not read for a moment (K7): on a busy
+ * machine lines were missing. The mark can only be lifted once we are connected, and from its own thread. Leaves no
+ * trace: silent, no names; another Python kernel just fails at it. */
+static void lift_output_limit(struct kernel *k)
+{
+	static const char code[] = "exec(\"try:\\n t = get_ipython().kernel.iopub_thread\\n"
+				   " t.schedule(lambda: setattr(t.socket, 'sndhwm', 0))\\n"
+				   "except Exception: pass\", {'get_ipython': get_ipython})";
+	struct buf content = {0};
+	if (strcmp(k->type, "python") != 0)
+		return;
+	buf_append_str(&content, "{\"code\":");
+	json_append_str(&content, code, sizeof code - 1);
+	buf_append_str(&content, ",\"silent\":true,\"store_history\":false,\"user_expressions\":{},"
+				 "\"allow_stdin\":false,\"stop_on_error\":false}");
+	if (send_unheard(k, "execute_request", buf_cstr(&content), content.n) < 0)
+		log_debug("kernel", "Kernel %.8s keeps its output limit", k->child->connection.id);
+	buf_free(&content);
+}
+
 static void succeed(struct kernel *k)
 {
 	host_timer_stop(&k->launch_timer);
@@ -114,6 +152,7 @@ static void succeed(struct kernel *k)
 	k->ready = true;
 	log_info("kernel", "Kernel %.8s is ready (%s, pid %d)", k->child->connection.id, k->env_source, k->child->pid);
 	kernel_heartbeat_start(k);
+	lift_output_limit(k);
 	kernel_set_status(k, KERNEL_IDLE, NULL, NULL);
 	CALL0(k, launched);
 	k->changed_in_batch = true;
@@ -125,17 +164,7 @@ static void succeed(struct kernel *k)
 
 static int send_probe(struct kernel *k)
 {
-	char id[UUID_TEXT];
-	host_uuid(k->service->host, id);
-	int r = child_send(k->child, CHANNEL_SHELL, "kernel_info_request", id, "{}", 2);
-	if (r < 0)
-		return r;
-	if (k->probes.n == PROBES_MAX) {
-		free(k->probes.p[0]);
-		VEC_REMOVE(&k->probes, 0);
-	}
-	VEC_PUSH(&k->probes, xstrdup(id));
-	return 0;
+	return send_unheard(k, "kernel_info_request", "{}", 2);
 }
 
 void kernel_nudge(struct kernel *k)

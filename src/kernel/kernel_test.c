@@ -363,7 +363,12 @@ static void on_request(void *ctx, struct transport_sim *s, enum channel channel,
 	w->infos += !strcmp(m->msg_type, "kernel_info_request");
 	if (w->never_ready || sim_answer_info(s, m))
 		return;
-	if (!strcmp(m->msg_type, "execute_request")) {
+	if (!strcmp(m->msg_type, "execute_request") &&
+	    json_slice_is_true(json_slice_get(m->content, "silent"))) { /* the kernel's set-up */
+		sim_status(s, m->msg_id, "busy");
+		reply(w, m->msg_id, "ok");
+		sim_status(s, m->msg_id, "idle");
+	} else if (!strcmp(m->msg_type, "execute_request")) {
 		char *code = json_slice_strdup(json_slice_get(m->content, "code"));
 		on_execute(w, m->msg_id, code);
 		free(code);

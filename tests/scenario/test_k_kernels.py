@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -165,6 +166,24 @@ def test_k6_edits_while_it_runs(cells):
         cells.done(run)
     assert cells.outputs(slow) == ["slow\n"] and cells.outputs(next_one) == ["first text\n"]
     assert gone not in cells.peer.ids() and cells.run("'goes on'") == ["'goes on'"]
+
+
+def test_k12_nothing_is_lost_while_nobody_reads(cells):
+    """The daemon gets no time while the kernel prints: every line is there afterwards (kernels.md K7)."""
+    go, done = cells.daemon.work / "go", cells.daemon.work / "done"
+    cell = cells.add("import os, time\nprint('begun', flush=True)\n"
+                     f"while not os.path.exists('{go}'): time.sleep(.01)\n"
+                     f"for i in range(5000): print(i, flush=True)\nopen('{done}', 'w').close()")
+    run = cells.start(cell)
+    cells.shows(cell)
+    os.kill(cells.daemon.pid, signal.SIGSTOP)
+    try:
+        go.touch()
+        until(done.exists, "the kernel has printed all", 60)
+    finally:
+        os.kill(cells.daemon.pid, signal.SIGCONT)
+    cells.done(run)
+    assert "".join(cells.outputs(cell)) == "begun\n" + "".join(f"{i}\n" for i in range(5000))
 
 
 def test_k7_restart_while_busy(cells):
