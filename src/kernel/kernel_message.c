@@ -220,8 +220,8 @@ static void on_shell(struct kernel *k, const struct jupyter_message *m)
 
 /* ---- one control message ---- */
 
-/* The handler of ipykernel's SIGINT only puts a call into the event loop; in a cell that awaits something the loop sleeps
- * on, and a message wakes it. */
+/* The handler of ipykernel's SIGINT only puts a call into the event loop; in a cell that awaits something the loop
+ * sleeps on, and a message wakes it. */
 static void on_control(struct kernel *k, const struct jupyter_message *m)
 {
 	if (!strcmp(m->msg_type, "interrupt_reply") && queue_running(k->queue))

@@ -265,8 +265,7 @@ static void displays(struct world *w, const char *id)
 
 static void say_display(struct world *w, const char *id, const char *type, const char *text)
 {
-	char *content = xasprintf("{\"data\":{\"text/plain\":\"%s\"},\"metadata\":{},\"transient\":{\"display_id\":\"p\"}}",
-				  text);
+	char *content = xasprintf("{\"data\":{\"text/plain\":\"%s\"},\"transient\":{\"display_id\":\"p\"}}", text);
 	sim_say(w->sim, CHANNEL_IOPUB, type, id, content);
 	free(content);
 }
@@ -1076,7 +1075,8 @@ int main(void)
 			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
 		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
-		T(test_display_order), T(test_clear_output),	 T(test_clear_before_store), T(test_redraw), T(test_segments),	 T(test_superseded_blobs), T(test_page),
+		T(test_display_order), T(test_clear_output), T(test_clear_before_store), T(test_redraw),
+		T(test_segments), T(test_superseded_blobs), T(test_page),
 		T(test_questions),	 T(test_comms),		 T(test_outputs_changed), T(test_trim),
 		cmocka_unit_test(test_wire),
 	};
