@@ -86,7 +86,7 @@ typedef struct {
 	size_t max_inflate;       /* bytes one chunk may inflate to; 0 = 1 GiB */
 	size_t max_ops;           /* operations per document; 0 = 2^28 */
 	size_t max_orphans;       /* queued changes; 0 = 65536, oldest dropped first */
-	size_t change_cache;      /* bytes of recent change chunks kept ready; 0 = 256 KiB */
+	size_t change_cache;      /* bytes of recent change chunks kept ready; 0 = 64 KiB */
 } am_opts;
 
 typedef struct { uint8_t b[32]; } am_hash;

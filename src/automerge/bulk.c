@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "automerge/leb.h"
+#include "automerge/radix.h"
 #include "automerge/sequence.h"
 #include "automerge/span.h"
 #include "automerge/text.h"
@@ -41,6 +42,7 @@ int am_ops_load_begin(am_doc *doc)
 		return AM_E_NOMEM;
 	l->last = AM_NONE;
 	doc->ops->load = l;
+	doc->ops->unindexed = true;
 	return AM_OK;
 }
 
@@ -212,7 +214,6 @@ static int load_piece(am_doc *doc, struct am_load *l, const am_op *row, int8_t s
 	} else {
 		set_succ(doc, &ops->span.p[s], row);
 	}
-	am_index_add(ops, &ops->actor.p[row->id.actor].rows, row->id.ctr, s);
 	am_seq_insert(ops, l->slot, l->last, s);
 	l->last = s;
 	return AM_OK;
@@ -273,13 +274,29 @@ static uint32_t load_single(am_doc *doc, uint32_t s, uint32_t k)
 	return t;
 }
 
+/* The element an update is for. Updates follow their element, so it is the last one;
+ * only rows that were not put in order make this look further back. */
+static uint32_t load_elem(const am_doc *doc, const struct am_load *l, am_id elem, uint32_t *ret_k)
+{
+	const struct am_ops *ops = doc->ops;
+	uint32_t s = l->last;
+
+	for (; s != AM_NONE; s = am_seq_prev(ops, s)) {
+		const struct am_span *x = &ops->span.p[s];
+		if (x->id.actor != elem.actor || elem.ctr - x->id.ctr >= x->n)
+			continue;
+		*ret_k = elem.ctr - x->id.ctr;
+		break;
+	}
+	return s;
+}
+
 static int load_update(am_doc *doc, struct am_load *l, const am_op *row, uint32_t *ret_reg)
 {
 	struct am_ops *ops = doc->ops;
-	uint32_t k, s = am_ops_find(ops, row->elem, &k);
+	uint32_t k, s = load_elem(doc, l, row->elem, &k);
 
-	if (s == AM_NONE || !(ops->span.p[s].flags & AM_SPAN_INSERT) || ops->span.p[s].obj != l->slot ||
-	    am_id_cmp(&doc->actors, row->elem, row->id) >= 0)
+	if (s == AM_NONE || am_id_cmp(&doc->actors, row->elem, row->id) >= 0)
 		return AM_E_BAD_REF;
 	flush_width(ops, l);
 	s = load_single(doc, s, k);
@@ -310,7 +327,6 @@ static int load_register(am_doc *doc, struct am_load *l, const am_op *row)
 	}
 	s = am_span_new(doc, row, l->slot, k);
 	set_succ(doc, &ops->span.p[s], row);
-	am_index_add(ops, &ops->actor.p[row->id.actor].rows, row->id.ctr, s);
 	am_reg_link(doc, reg, s);
 	return AM_OK;
 }
@@ -319,7 +335,7 @@ int am_ops_load_row(am_doc *doc, const am_op *row)
 {
 	struct am_ops *ops = doc->ops;
 	struct am_load *l = ops->load;
-	uint32_t mark, k;
+	uint32_t mark;
 	int rc = enter_object(doc, l, row->obj);
 
 	if (rc)
@@ -328,8 +344,6 @@ int am_ops_load_row(am_doc *doc, const am_op *row)
 	    row->action == AM_ACT_DEL)
 		return AM_E_BAD_REF;
 	if (row->obj.ctr && am_id_cmp(&doc->actors, row->obj, row->id) >= 0)
-		return AM_E_BAD_REF;
-	if (am_ops_find(ops, row->id, &k) != AM_NONE)
 		return AM_E_BAD_REF;
 	if (row->mark && am_key_intern(doc, row->mark, row->mark_n, &mark))
 		return AM_E_NOMEM;
@@ -342,131 +356,7 @@ int am_ops_load_row(am_doc *doc, const am_op *row)
 	return load_insert(doc, l, row);
 }
 
-/* ---- end of loading: successors become edges ---- */
-
-/* The counters low .. low + n - 1 of an actor are deletes of span s. */
-static int index_deletes(am_doc *doc, am_id low, uint32_t n, uint32_t s)
-{
-	struct am_ops *ops = doc->ops;
-	struct am_actor_ops *a = &ops->actor.p[low.actor];
-	uint32_t ctr, other;
-
-	if (low.ctr == 0 || low.ctr > UINT32_MAX - n)
-		return AM_E_BAD_REF;
-	if (am_index_floor(ops, a->rows, low.ctr + n - 1, &ctr, &other) && ctr + ops->span.p[other].n - 1 >= low.ctr)
-		return AM_E_BAD_REF;
-	if (am_index_floor(ops, a->dels, low.ctr + n - 1, &ctr, &other) && ctr + ops->span.p[other].n - 1 >= low.ctr)
-		return AM_E_BAD_REF;
-	if (am_ops_reserve(doc, 0, 0))
-		return AM_E_NOMEM;
-	am_index_add(ops, &ops->actor.p[low.actor].dels, low.ctr, s);
-	ops->count += n;
-	if (low.ctr + n - 1 > ops->max)
-		ops->max = low.ctr + n - 1;
-	return AM_OK;
-}
-
-static int load_delete(am_doc *doc, uint32_t s, am_id id)
-{
-	struct am_ops *ops = doc->ops;
-	struct am_actor_ops *a = &ops->actor.p[id.actor];
-	uint32_t ctr, other;
-	struct am_span *x = &ops->span.p[s], *y;
-
-	if (!am_index_floor(ops, a->dels, id.ctr, &ctr, &other) || ctr != id.ctr)
-		return index_deletes(doc, id, 1, s);
-	y = &ops->span.p[other];
-	if (y->n > 1 || x->reg == AM_NONE || y->reg != x->reg)
-		return AM_E_BAD_REF;
-	if (am_id_cmp(&doc->actors, x->id, y->id) > 0) {
-		am_index_move(ops, a->dels, ctr, ctr, s);
-		y = x;
-	}
-	y->flags |= AM_SPAN_DELS;
-	return AM_OK;
-}
-
-static int load_edge(am_doc *doc, uint32_t s, am_id id, bool *hides)
-{
-	struct am_ops *ops = doc->ops;
-	struct am_span *x = &ops->span.p[s], *y;
-	uint32_t k, t;
-
-	if (id.actor >= ops->actor.n || am_id_cmp(&doc->actors, id, x->id) <= 0)
-		return AM_E_BAD_REF;
-	t = am_ops_find(ops, id, &k);
-	if (t == AM_NONE) {
-		*hides = true;
-		return load_delete(doc, s, id);
-	}
-	y = &ops->span.p[t];
-	if (y->n > 1 || x->reg == AM_NONE || y->reg != x->reg || y->flags & AM_SPAN_INSERT)
-		return AM_E_BAD_REF;
-	if (y->pred == AM_NONE) {
-		y->pred = s;
-	} else {
-		y->flags |= AM_SPAN_PREDS;
-		if (am_id_cmp(&doc->actors, ops->span.p[y->pred].id, x->id) < 0)
-			y->pred = s;
-	}
-	if (y->action != AM_ACT_INC || !am_span_is_counter(x)) {
-		*hides = true;
-		return AM_OK;
-	}
-	if (am_ops_reserve(doc, 0, 0))
-		return AM_E_NOMEM;
-	x = &ops->span.p[s];
-	if (x->aux == AM_NONE) {
-		x->aux = (uint32_t)ops->sum.n;
-		ops->sum.p[ops->sum.n++] = 0;
-	}
-	ops->sum.p[x->aux] = (int64_t)((uint64_t)ops->sum.p[x->aux] + (uint64_t)am_span_int(ops, &ops->span.p[t]));
-	return AM_OK;
-}
-
-static int load_succs(am_doc *doc, uint32_t s)
-{
-	struct am_ops *ops = doc->ops;
-	struct am_span *x = &ops->span.p[s];
-	bool hides = false;
-	int rc;
-
-	if (!x->succ.ctr)
-		return AM_OK;
-	if (x->n > 1) {
-		am_id low = x->succ;
-		if (low.actor >= ops->actor.n || am_id_cmp(&doc->actors, x->succ, x->id) <= 0)
-			return AM_E_BAD_REF;
-		if (x->step < 0 && low.ctr < x->n)
-			return AM_E_BAD_REF;
-		if (x->step < 0)
-			low.ctr -= x->n - 1;
-		if (x->step < 0 && am_id_cmp(&doc->actors, low, am_span_last(x)) <= 0)
-			return AM_E_BAD_REF;
-		return index_deletes(doc, low, x->n, s);
-	}
-	rc = load_edge(doc, s, x->succ, &hides);
-	for (uint32_t m = ops->span.p[s].more; m != AM_NONE && rc == AM_OK; m = ops->succ.p[m].next)
-		rc = load_edge(doc, s, ops->succ.p[m].id, &hides);
-	x = &ops->span.p[s];
-	if (rc == AM_OK && hides && !(x->flags & AM_SPAN_HIDDEN))
-		am_span_hide(doc, s);
-	return rc;
-}
-
-/* Ids of an actor must not overlap. */
-static bool index_disjoint(const struct am_ops *ops, uint32_t root)
-{
-	uint32_t ctr, s, end = 0;
-
-	for (bool more = am_index_above(ops, root, 0, &ctr, &s); more;
-	     more = am_index_above(ops, root, ctr, &ctr, &s)) {
-		if (ctr <= end)
-			return false;
-		end = ctr + ops->span.p[s].n - 1;
-	}
-	return true;
-}
+/* ---- end of loading ---- */
 
 static int by_id(const void *p, const void *q, void *ctx)
 {
@@ -522,11 +412,8 @@ int am_ops_load_end(am_doc *doc)
 	struct am_ops *ops = doc->ops;
 	int rc = leave_object(doc, ops->load);
 
-	for (uint32_t s = 0; s < ops->span.n && rc == AM_OK; s++)
-		rc = load_succs(doc, s);
-	for (uint32_t i = 0; i < ops->actor.n && rc == AM_OK; i++)
-		if (!index_disjoint(ops, ops->actor.p[i].rows))
-			rc = AM_E_BAD_REF;
+	if (rc == AM_OK)
+		rc = am_ops_link(doc);
 	for (size_t i = 0; i < ops->load->fix.n && rc == AM_OK; i++)
 		rc = rebuild_sequence(doc, ops->load->fix.p[i]);
 	am_load_free(&doc->a, ops->load);
@@ -625,34 +512,37 @@ static int emit_object(am_doc *doc, uint32_t obj, am_ops_row_fn fn, void *ctx)
 	return rc;
 }
 
-static int objects_by_id(const void *p, const void *q, void *ctx)
+/* Object slots by id, *ret for the caller to free. */
+static int objects_by_id(am_doc *doc, struct am_keyed **ret)
 {
-	const am_doc *doc = ctx;
-	const uint32_t *a = p, *b = q;
+	const struct am_ops *ops = doc->ops;
+	struct am_keyed *v = am_mem_realloc(&doc->a, NULL, ops->obj.n, sizeof *v);
+	int rc;
 
-	return am_id_cmp(&doc->actors, doc->ops->obj.p[*a].id, doc->ops->obj.p[*b].id);
+	if (!v)
+		return AM_E_NOMEM;
+	for (uint32_t i = 0; i < ops->obj.n; i++) {
+		am_id id = ops->obj.p[i].id;
+		v[i] = (struct am_keyed){(uint64_t)id.ctr << 32 | (id.ctr ? doc->actors.rank[id.actor] : 0), i, 0};
+	}
+	rc = am_radix_sort(&doc->a, v, ops->obj.n);
+	if (rc)
+		am_mem_free(&doc->a, v);
+	else
+		*ret = v;
+	return rc;
 }
 
 int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx)
 {
-	struct am_ops *ops = doc->ops;
-	bool sorted = true;
-	uint32_t n = (uint32_t)ops->obj.n;
-	int rc = AM_OK;
+	struct am_keyed *objects;
+	int rc = objects_by_id(doc, &objects);
 
-	ops->order.n = 0;
-	if (am_vec_reserve(&doc->a, &ops->order, n))
-		return AM_E_NOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		ops->order.p[i] = i;
-		if (i && am_id_cmp(&doc->actors, ops->obj.p[i - 1].id, ops->obj.p[i].id) > 0)
-			sorted = false;
-	}
-	if (!sorted)
-		qsort_r(ops->order.p, n, sizeof *ops->order.p, objects_by_id, doc);
-	for (uint32_t i = 0; i < n && rc == AM_OK; i++)
-		rc = emit_object(doc, ops->order.p[i], fn, ctx);
-	am_vec_free(&doc->a, &ops->order);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < doc->ops->obj.n && rc == AM_OK; i++)
+		rc = emit_object(doc, objects[i].a, fn, ctx);
+	am_mem_free(&doc->a, objects);
 	return rc;
 }
 

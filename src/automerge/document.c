@@ -304,11 +304,12 @@ static int decode_rows(struct am_docfile *f, const struct am_limits *lim, bool s
 		used += op.n_refs;
 		if ((rc = push_row(f, &op)))
 			return rc;
-		if (op.n_refs || f->rows.p[f->rows.n - 1].n_refs || !am_op_is_char(&op))
+		if (op.n_refs > 1 || !am_op_is_char(&op))
 			continue;
 		if ((rc = am_op_dec_run(&d, &f->rows.p[f->rows.n - 1], &n)))
 			return rc;
 		i += n;
+		used += op.n_refs ? n : 0;
 	}
 	return am_op_dec_done(&d);
 }

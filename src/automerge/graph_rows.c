@@ -99,11 +99,17 @@ struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row)
 /* Where the text is in the table, or belongs. */
 static size_t text_slot(const struct am_graph *g, const uint8_t *p, size_t n)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-	size_t i;
+	uint64_t h = n * 0x9e3779b97f4a7c15u, x = 0;
+	size_t i = 0;
 
-	for (size_t k = 0; k < n; k++)
-		h = (h ^ p[k]) * 0x100000001b3u;
+	for (; i + sizeof x <= n; i += sizeof x) {
+		memcpy(&x, p + i, sizeof x);
+		h = (h ^ x) * 0xbf58476d1ce4e5b9u;
+		h ^= h >> 31;
+	}
+	for (x = 0; i < n; i++)
+		x = x << 8 | p[i];
+	h = (h ^ x) * 0x94d049bb133111ebu;
 	for (i = (size_t)((h ^ h >> 29) & 0xffffffffu) * g->text_slot.n >> 32; g->text_slot.p[i] != AM_NONE;) {
 		struct am_bytes b = text_at(g, g->text_slot.p[i]);
 

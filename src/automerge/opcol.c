@@ -628,6 +628,53 @@ static uint64_t count_chars(const struct am_in *raw, uint64_t n, uint32_t size)
 	return k;
 }
 
+/* How often references go on: none at all, or one per operation, each next to the
+ * one before. */
+static uint64_t same_refs(struct am_op_dec *d, const am_op *prev)
+{
+	const am_id *r;
+	uint64_t n, k;
+	bool null;
+
+	if (!prev->n_refs)
+		return same_rle(&d->ref_count, false, 0);
+	r = prev->refs + prev->n_refs - 1;
+	n = least(same_rle(&d->ref_count, false, 1), same_rle(&d->ref_actor, false, r->actor));
+	if (!n || am_rle_done(&d->ref_ctr.r) || am_rle_peek(&d->ref_ctr.r, &null, &k) || null)
+		return 0;
+	if (d->ref_ctr.r.v == 1)
+		return least(least(n, k), AM_MAX_COUNTER - r->ctr);
+	return d->ref_ctr.r.v == UINT64_MAX ? least(least(n, k), r->ctr - 1) : 0;
+}
+
+static void take_refs(struct am_op_dec *d, am_op *prev, uint32_t n)
+{
+	uint32_t step = d->ref_ctr.r.v == 1 ? 1 : UINT32_MAX;
+	am_id *to;
+
+	am_rle_take(&d->ref_count, n);
+	if (!prev->n_refs)
+		return;
+	to = (am_id *)(uintptr_t)prev->refs + prev->n_refs; /* the decoder's caller owns them */
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = (am_id){to[-1].ctr + step * (i + 1), to[-1].actor};
+	d->ref_ctr.acc = to[n - 1].ctr;
+	am_rle_take(&d->ref_actor, n);
+	am_rle_take(&d->ref_ctr.r, n);
+	prev->n_refs += n;
+}
+
+/* The first element key after prev must be prev itself, then steps of one. */
+static bool keys_go_on(struct am_op_dec *d, uint32_t last)
+{
+	bool null;
+	uint64_t n;
+
+	if (am_rle_done(&d->key_ctr.r) || am_rle_peek(&d->key_ctr.r, &null, &n) || null)
+		return false;
+	return d->key_ctr.r.v == 1 && d->key_ctr.acc + 1 == last;
+}
+
 int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n)
 {
 	bool doc = d->form == AM_FORM_DOCUMENT, root = am_id_is_null(prev->obj);
@@ -635,17 +682,8 @@ int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n)
 	uint64_t n;
 
 	*ret_n = 0;
-	/* The first element key after prev must be prev itself, then steps of one. */
-	if (d->key_ctr.acc != last) {
-		bool null;
-		uint64_t k;
-
-		if (am_rle_done(&d->key_ctr.r) || am_rle_peek(&d->key_ctr.r, &null, &k) || null ||
-		    d->key_ctr.acc + d->key_ctr.r.v != last || d->key_ctr.r.v != 1)
-			return AM_OK;
-	} else {
+	if ((prev->n_refs && prev->n_refs != prev->run) || !keys_go_on(d, last))
 		return AM_OK;
-	}
 	n = same_rle(&d->key_ctr.r, false, 1);
 	n = least(n, same_rle(&d->key_actor, false, prev->id.actor));
 	n = least(n, same_rle(&d->obj_ctr, root, prev->obj.ctr));
@@ -653,7 +691,7 @@ int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n)
 	n = least(n, same_rle(&d->key_str, true, 0));
 	n = least(n, same_bool(&d->insert, true));
 	n = least(n, same_rle(&d->action, false, AM_ACT_SET));
-	n = least(n, same_rle(&d->ref_count, false, 0));
+	n = least(n, same_refs(d, prev));
 	n = least(n, same_bool(&d->expand, false));
 	n = least(n, same_rle(&d->mark, true, 0));
 	if (doc) {
@@ -680,7 +718,7 @@ int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n)
 	am_rle_take(&d->key_str, n);
 	am_bool_take(&d->insert, n);
 	am_rle_take(&d->action, n);
-	am_rle_take(&d->ref_count, n);
+	take_refs(d, prev, (uint32_t)n);
 	am_bool_take(&d->expand, n);
 	am_rle_take(&d->mark, n);
 	am_rle_take(&d->meta, n);

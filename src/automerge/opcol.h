@@ -79,8 +79,9 @@ int am_op_dec_init(struct am_op_dec *d, const struct am_columns *cols, enum am_o
  * only its actor is set), everything checked that a single record can show. Up to d->refs references in total are written at refs. */
 int am_op_dec_next(struct am_op_dec *d, am_op *ret, am_id *refs);
 /* How many text insertions directly continue `prev` (an operation that
- * am_op_is_char holds for and that has no references), by looking at runs of
- * all columns; takes them. Their string bytes follow those of prev. */
+ * am_op_is_char holds for, or a run), by looking at runs of all columns; takes
+ * them. Their string bytes follow those of prev. When prev has one reference per
+ * operation they have too, written behind those of prev. */
 int am_op_dec_run(struct am_op_dec *d, am_op *prev, uint32_t *ret_n);
 /* AM_E_FORMAT when some column has more values than there are rows. */
 int am_op_dec_done(const struct am_op_dec *d);

@@ -102,12 +102,14 @@ static bool lay_out(struct rows *r, const am_op *ops, size_t n, const uint32_t *
 
 /* ---- columns ---- */
 
-static void column_end(struct writer *w, uint32_t spec)
+static inline void column_end(struct writer *w, uint32_t spec)
 {
-	if (w->d == w->from)
+	size_t n = (size_t)(w->d - w->from);
+
+	if (!n)
 		return;
 	w->m += am_uleb_write(w->m, spec);
-	w->m += am_uleb_write(w->m, (uint64_t)(w->d - w->from));
+	w->m += am_uleb_write(w->m, n);
 	w->columns++;
 	w->from = w->d;
 }
@@ -132,6 +134,12 @@ static void put_rle(struct writer *w, uint32_t spec, bool is_signed, const uint6
 
 	if (null + 1 == 1u << n) /* all of them */
 		return;
+	if (n == 1) {
+		*w->d++ = 0x7f; /* -1: one literal */
+		put_number(w, is_signed, v[0]);
+		column_end(w, spec);
+		return;
+	}
 	for (unsigned i = 0; i < n; i = k) {
 		k = i + 1;
 		if (null >> i & 1) {

@@ -521,7 +521,8 @@ uint32_t am_span_split(am_doc *doc, uint32_t s, uint32_t k)
 	x->n = k;
 	x->val_n = off;
 	x->w = w;
-	am_index_add(ops, &ops->actor.p[y->id.actor].rows, y->id.ctr, t);
+	if (!ops->unindexed)
+		am_index_add(ops, &ops->actor.p[y->id.actor].rows, y->id.ctr, t);
 	if (x->succ.ctr)
 		split_dels(ops, x, y, s, t, n);
 	am_seq_update(ops, x->obj, s);

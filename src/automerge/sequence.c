@@ -433,6 +433,70 @@ bool am_index_above(const struct am_ops *ops, uint32_t root, uint32_t ctr, uint3
 	return true;
 }
 
+size_t am_index_nodes(size_t n)
+{
+	size_t sum = 0;
+
+	do {
+		n = (n + AM_NODE_MAX - 1) / AM_NODE_MAX;
+		sum += n;
+	} while (n > 1);
+	return sum;
+}
+
+/* One more node at the end of its level. */
+static uint32_t level_node(struct am_ops *ops, bool leaf, uint32_t before)
+{
+	uint32_t i = node_new(ops, leaf);
+
+	node_at(ops, i)->prev = before;
+	if (before != AM_NONE)
+		node_at(ops, before)->next = i;
+	return i;
+}
+
+/* The nodes from `first` on along their level get parents. Returns the first of these. */
+static uint32_t index_level(struct am_ops *ops, uint32_t first)
+{
+	uint32_t p = AM_NONE, top = AM_NONE;
+
+	for (uint32_t i = first; i != AM_NONE; i = node_at(ops, i)->next) {
+		struct am_node *x;
+
+		if (p == AM_NONE || node_at(ops, p)->n == AM_NODE_MAX)
+			p = level_node(ops, false, p);
+		if (top == AM_NONE)
+			top = p;
+		x = node_at(ops, p);
+		x->slot[x->n] = i;
+		x->w[x->n++] = node_at(ops, i)->w[0];
+		node_at(ops, i)->parent = p;
+	}
+	return top;
+}
+
+void am_index_build(struct am_ops *ops, uint32_t *root, const struct am_keyed *v, size_t n)
+{
+	uint32_t leaf = AM_NONE, top = AM_NONE;
+
+	for (size_t i = 0; i < n; i++) {
+		struct am_node *x;
+
+		if (i % AM_NODE_MAX == 0)
+			leaf = level_node(ops, true, leaf);
+		if (i == 0)
+			top = leaf;
+		x = node_at(ops, leaf);
+		x->slot[x->n] = v[i].a;
+		x->w[x->n++] = (uint32_t)v[i].key;
+	}
+	while (top != AM_NONE && node_at(ops, top)->next != AM_NONE)
+		top = index_level(ops, top);
+	*root = top;
+	if (top != AM_NONE)
+		note_height(ops, top);
+}
+
 void am_index_add(struct am_ops *ops, uint32_t *root, uint32_t ctr, uint32_t span)
 {
 	uint32_t i;

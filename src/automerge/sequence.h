@@ -3,6 +3,7 @@
  * position that makes typing O(1)), and the per-actor index counter -> span. */
 #ifndef AUTOMERGE_SEQUENCE_H
 #define AUTOMERGE_SEQUENCE_H
+#include "automerge/radix.h"
 #include "automerge/span.h"
 
 /* ---- order of a sequence; widths in text units (lists: 1 per visible element) ---- */
@@ -39,6 +40,10 @@ static inline void am_seq_remember(struct am_ops *ops, uint32_t obj, uint32_t s,
 bool am_index_floor(const struct am_ops *ops, uint32_t root, uint32_t ctr, uint32_t *ret_ctr, uint32_t *ret_span);
 /* Entry with the smallest counter > ctr. */
 bool am_index_above(const struct am_ops *ops, uint32_t root, uint32_t ctr, uint32_t *ret_ctr, uint32_t *ret_span);
+/* A whole index from entries sorted by counter (low half of the key), a = span.
+ * Takes am_index_nodes(n) nodes, for which there must be room. */
+size_t am_index_nodes(size_t n);
+void am_index_build(struct am_ops *ops, uint32_t *root, const struct am_keyed *v, size_t n);
 void am_index_add(struct am_ops *ops, uint32_t *root, uint32_t ctr, uint32_t span);
 void am_index_del(struct am_ops *ops, uint32_t *root, uint32_t ctr);
 /* Entry ctr becomes to -> span; the order of entries stays. */

@@ -101,6 +101,7 @@ struct am_ops {
 	uint32_t batch;   /* current undo batch, 0 = none */
 	uint32_t batches;
 	struct am_load *load;
+	bool unindexed;   /* rows are being loaded: no index yet */
 	AM_VEC(am_id) refs; /* scratch */
 	AM_VEC(uint32_t) order; /* scratch */
 };
@@ -186,6 +187,8 @@ int64_t am_span_int(const struct am_ops *ops, const struct am_span *s);
 uint32_t am_span_width(const am_doc *doc, uint8_t obj_type, const am_op *op);
 /* Byte offset of element k within run s. */
 uint32_t am_span_offset(const struct am_ops *ops, const struct am_span *s, uint32_t k);
+/* bulk_link.c: indices and edges of the rows that were loaded. */
+int am_ops_link(am_doc *doc);
 void am_load_free(const am_allocator *a, struct am_load *load);
 /* Registers of a map in key order (re-links the list when needed). AM_E_NOMEM. */
 int am_map_sort(am_doc *doc, uint32_t obj);
