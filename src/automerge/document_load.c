@@ -151,7 +151,7 @@ static int load_changes(struct loader *l)
 {
 	am_doc *doc = l->doc;
 	size_t n = doc->actors.v.n;
-	int rc = am_graph_fill_begin(doc, l->dec.rows);
+	int rc = AM_OK;
 
 	l->walk = am_mem_realloc(&doc->a, NULL, n + 1, sizeof *l->walk);
 	l->past = am_mem_zalloc(&doc->a, (n + 1) * sizeof *l->past);

@@ -101,13 +101,14 @@ static void slots_refill(struct am_graph *g)
 			am_graph_index(g, (uint32_t)i);
 }
 
-/* At most three quarters full with n more. */
-static int slots_reserve(struct am_graph *g, const am_allocator *a, size_t n)
+/* At most three quarters full with n more. *ret_grown: the entries have to be put in again. */
+static int slots_grow(struct am_graph *g, const am_allocator *a, size_t n, bool *ret_grown)
 {
 	size_t want = g->n_slots + g->n_slots / 2 + 8, least = (g->hash.n + n) * 4 / 3 + 1;
 	uint32_t *p;
 
-	if (least <= g->n_slots)
+	*ret_grown = least > g->n_slots;
+	if (!*ret_grown)
 		return AM_OK;
 	if (want < least)
 		want = least;
@@ -116,8 +117,17 @@ static int slots_reserve(struct am_graph *g, const am_allocator *a, size_t n)
 		return AM_E_NOMEM;
 	g->slot = p;
 	g->n_slots = want;
-	slots_refill(g);
 	return AM_OK;
+}
+
+int am_graph_reserve_slots(struct am_graph *g, const am_allocator *a, size_t n)
+{
+	bool grown;
+	int rc = slots_grow(g, a, n, &grown);
+
+	if (rc == AM_OK && grown)
+		slots_refill(g);
+	return rc;
 }
 
 /* ---- rows ---- */
@@ -159,7 +169,7 @@ int am_graph_reserve(am_doc *doc, const am_change *c)
 	struct am_graph *g = &doc->graph;
 	const am_allocator *a = &doc->a;
 
-	if (slots_reserve(g, a, 1) || am_vec_reserve(a, &g->heads, 1) || am_vec_reserve(a, &g->head_rows, 1))
+	if (am_graph_reserve_slots(g, a, 1) || am_vec_reserve(a, &g->heads, 1) || am_vec_reserve(a, &g->head_rows, 1))
 		return AM_E_NOMEM;
 	return am_rows_reserve(a, g, c);
 }
@@ -260,17 +270,11 @@ void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m)
 
 /* ---- many rows at once ---- */
 
-int am_graph_fill_begin(am_doc *doc, size_t n)
-{
-	struct am_graph *g = &doc->graph;
-
-	if (n >= AM_NONE)
-		return AM_E_LIMIT;
-	return am_vec_reserve(&doc->a, &g->hash, n) || slots_reserve(g, &doc->a, n) ? AM_E_NOMEM : AM_OK;
-}
-
+/* Anew, looking for hashes that are there twice. */
 static int index_all(struct am_graph *g)
 {
+	if (g->n_slots)
+		memset(g->slot, 0xff, g->n_slots * sizeof *g->slot);
 	for (size_t row = 0; row < g->hash.n; row++) {
 		size_t i = slot_of(g, &g->hash.p[row]);
 
@@ -286,9 +290,10 @@ int am_graph_fill_end(am_doc *doc)
 {
 	struct am_graph *g = &doc->graph;
 	size_t heads = mark_inner(g);
+	bool grown;
 	int rc = AM_E_NOMEM;
 
-	if (am_vec_reserve(&doc->a, &g->heads, heads) == AM_OK &&
+	if (slots_grow(g, &doc->a, 0, &grown) == AM_OK && am_vec_reserve(&doc->a, &g->heads, heads) == AM_OK &&
 	    am_vec_reserve(&doc->a, &g->head_rows, heads) == AM_OK) {
 		find_heads(g);
 		rc = index_all(g);

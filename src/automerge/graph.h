@@ -153,9 +153,10 @@ uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps);
 void am_rows_truncate(struct am_graph *g, size_t rows);
 void am_texts_truncate(struct am_graph *g, size_t texts, size_t bytes);
 
-/* Many rows at once (a document chunk): room for n, each appended with its
- * hash, then heads and index of all. AM_E_FORMAT: a hash is there twice. */
-int am_graph_fill_begin(am_doc *doc, size_t n);
+/* Room in the hash index for the rows there are and n more. */
+int am_graph_reserve_slots(struct am_graph *g, const am_allocator *a, size_t n);
+/* After many rows were appended with their hashes (a document chunk): heads and
+ * index of all. AM_E_FORMAT: a hash is there twice. */
 int am_graph_fill_end(am_doc *doc);
 
 /* Undo of a refused batch: the rows added since the mark are forgotten; cannot fail. */

@@ -35,7 +35,7 @@ int am_graph_trust_heads(am_doc *doc, const am_hash *heads, const uint32_t *rows
 	for (size_t i = 1; i < n; i++)
 		if (am_hash_cmp(&heads[i - 1], &heads[i]) >= 0)
 			return AM_E_HEADS;
-	if (am_vec_reserve(&doc->a, &g->heads, n) || am_vec_reserve(&doc->a, &g->head_rows, n))
+	if (am_graph_reserve_slots(g, &doc->a, 0) || am_vec_reserve(&doc->a, &g->heads, n) || am_vec_reserve(&doc->a, &g->head_rows, n))
 		return AM_E_NOMEM;
 	for (size_t i = 0; i < n; i++) {
 		g->heads.p[i] = heads[i];

@@ -23,6 +23,9 @@ struct bench {
 	size_t live;      /* held by the documents at the point the case calls its result */
 };
 
+/* Seconds on the bench's clock: time that passes, or with BENCH_CPU in the environment
+ * the processor time of this process, which other work on the machine does not lengthen. */
+double bench_now(void);
 /* Seconds since `start` as one more sample. */
 void bench_sample(struct bench *b, double start);
 

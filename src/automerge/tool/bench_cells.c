@@ -85,7 +85,7 @@ int bench_cells_save(struct bench *b)
 	int rc = texts ? make_cells(b, CELLS, CELL_CHANGES, &doc, texts) : AM_E_NOMEM;
 	for (int i = 0; i < 9 && !rc; i++) {
 		am_buf out = {0};
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = am_save(doc, 0, &out);
 		bench_sample(b, start);
 		b->bytes = out.n;
@@ -110,7 +110,7 @@ int bench_notebooks(struct bench *b)
 	size_t before = b->memory.live;
 	b->bytes = file.n;
 	for (size_t i = 0; i < NOTEBOOKS && !rc; i++) {
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = am_load(file.p, file.n, &b->opts, 0, &open[i]);
 		if (!rc)
 			rc = am_shrink(open[i]);

@@ -12,7 +12,7 @@ static int time_edits(struct bench *b, struct text_doc *d, size_t pos)
 {
 	int rc = 0;
 	for (int i = 0; i < REPEAT && !rc; i++) {
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = bench_one_char(d, pos);
 		bench_sample(b, start);
 	}
@@ -27,7 +27,7 @@ static int time_applies(struct bench *b, struct text_doc *d, struct text_doc *ot
 		rc = bench_one_char(other, pos);
 		if (!rc)
 			rc = am_change_bytes(other->doc, am_change_count(other->doc) - 1, &chunk);
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = am_apply(d->doc, chunk.p, chunk.n, NULL);
 		bench_sample(b, start);

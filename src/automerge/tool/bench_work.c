@@ -92,7 +92,7 @@ static int replay_file(struct bench *b, bool per_edit)
 		am_buf saved = {0};
 		bool equal = false;
 		size_t length;
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = replay_trace(&t, &b->opts, per_edit, &r);
 		if (rc)
 			break;
@@ -130,7 +130,7 @@ static int run_load(struct bench *b)
 	b->bytes = file.n;
 	for (int i = 0; i < REPEAT_FILE && !rc; i++) {
 		am_doc *doc = NULL;
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = am_load(file.p, file.n, &b->opts, 0, &doc);
 		bench_sample(b, start);
 		b->live = b->memory.live;
@@ -150,7 +150,7 @@ static int run_save(struct bench *b)
 	buf_free(&file);
 	for (int i = 0; i < REPEAT_FILE && !rc; i++) {
 		am_buf out = {0};
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = am_save(doc, 0, &out);
 		bench_sample(b, start);
 		b->bytes = out.n;
@@ -167,7 +167,7 @@ static int run_local(struct bench *b)
 	struct text_doc d = {0};
 	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	for (size_t i = 0; i < REPEAT_EDIT && !rc; i++) {
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = bench_one_char(&d, TEXT_LONG / 2 + i);
 		bench_sample(b, start);
 	}
@@ -188,7 +188,7 @@ static int run_remote(struct bench *b)
 		rc = bench_one_char(&other, TEXT_LONG / 2 + i);
 		if (!rc)
 			rc = am_change_bytes(other.doc, am_change_count(other.doc) - 1, &chunk);
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = am_apply(d.doc, chunk.p, chunk.n, NULL);
 		bench_sample(b, start);
@@ -231,7 +231,7 @@ int bench_sync_rounds(struct bench *b, struct text_doc *d, am_doc *other, int re
 	if (!rc)
 		rc = bench_converse(d->doc, sd, other, so);
 	for (int i = 0; i < repeat && !rc; i++) {
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = bench_one_char(d, 0);
 		if (!rc)
 			rc = bench_converse(d->doc, sd, other, so);
@@ -267,7 +267,7 @@ static int run_handshake(struct bench *b)
 		rc = am_sync_new(&b->opts.alloc, &sd);
 		if (!rc)
 			rc = am_sync_new(&b->opts.alloc, &so);
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = bench_converse(d.doc, sd, other.doc, so);
 		bench_sample(b, start);
@@ -292,7 +292,7 @@ static int run_first_sync(struct bench *b)
 			rc = am_sync_new(&b->opts.alloc, &sd);
 		if (!rc)
 			rc = am_sync_new(&b->opts.alloc, &so);
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = bench_converse(d.doc, sd, other, so);
 		bench_sample(b, start);
@@ -316,7 +316,7 @@ static int run_save_incremental(struct bench *b)
 		rc = am_save(d.doc, 0, &out);
 	for (int i = 0; i < 201 && !rc; i++) {
 		rc = bench_one_char(&d, 0);
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = am_save_incremental(d.doc, &out);
 		bench_sample(b, start);
@@ -346,7 +346,7 @@ static int run_diff(struct bench *b)
 		am_hash before = am_heads(d.doc, &n)[0];
 		rc = bench_one_char(&d, TEXT_LONG / 2);
 		am_hash after = am_heads(d.doc, &n)[0];
-		double start = tool_seconds();
+		double start = bench_now();
 		if (!rc)
 			rc = am_diff(d.doc, &before, 1, &after, 1, ignore_patch, &patches);
 		bench_sample(b, start);
@@ -361,7 +361,7 @@ static int run_text(struct bench *b)
 	am_buf out = {0};
 	int rc = bench_make_text(b, TEXT_LONG, false, &d);
 	for (size_t i = 0; i < 101 && !rc; i++) {
-		double start = tool_seconds();
+		double start = bench_now();
 		rc = am_text(d.doc, NULL, d.text, &out);
 		bench_sample(b, start);
 	}
