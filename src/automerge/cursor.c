@@ -109,7 +109,8 @@ static int parse_id(const am_doc *doc, const char *p, size_t n, am_id *ret)
 	return AM_E_CURSOR;
 }
 
-/* Whether element k of span s, or span s as a later write, is what is seen. */
+/* Whether element k of span s, or span s as a later write, is what is seen. The ends of
+ * marks count, of no width though they are: so the crate has it. */
 static bool op_is_seen(const am_doc *doc, const am_clock *clock, uint32_t s, uint32_t k)
 {
 	const struct am_span *x = &doc->ops->span.p[s];
@@ -117,7 +118,7 @@ static bool op_is_seen(const am_doc *doc, const am_clock *clock, uint32_t s, uin
 	bool conflict;
 
 	if (x->action == AM_ACT_MARK)
-		return false;
+		return true;
 	if (x->reg != AM_NONE)
 		return am_reg_winner(doc, clock, x->reg, &conflict) == s;
 	return am_piece_at(doc, clock, s, &p) && k >= p.k && k < p.k + p.n;

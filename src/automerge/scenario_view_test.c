@@ -178,6 +178,28 @@ static void test_cursors_whose_character_is_deleted(void **state)
 	assert_true(where(d, after) <= 3);
 }
 
+/* What npm 3.2.5 and 3.5.0 answer: the walk back from a deleted character ends at the end of a mark too. */
+static void test_cursors_of_a_deleted_character_beside_a_mark(void **state)
+{
+	static const size_t wanted[4][2] = {[AM_EXPAND_BEFORE] = {1, 3}, [AM_EXPAND_AFTER] = {0, 2},
+					    [AM_EXPAND_BOTH] = {1, 2}, [AM_EXPAND_NONE] = {0, 3}};
+	am_value yes = {.type = AM_BOOL, .b = true};
+
+	(void)state;
+	for (int expand = 0; expand < 4; expand++) {
+		for (size_t i = 0; i < 2; i++) {
+			size_t pos = i ? 3 : 1;
+			am_doc *d = with_text('a', "abcd");
+
+			ok(am_mark(d, at(d, "t"), 1, 3, (am_expand)expand, K("bold"), &yes));
+			splice(d, at(d, "t"), pos, 0, "X");
+			struct place c = cursor(d, pos, AM_MOVE_BEFORE);
+			splice(d, at(d, "t"), pos, 1, "");
+			assert_int_equal(where(d, c), wanted[expand][i]);
+		}
+	}
+}
+
 static void test_cursors_of_both_ends(void **state)
 {
 	am_doc *d = with_text('a', "abc");
