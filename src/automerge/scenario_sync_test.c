@@ -386,6 +386,35 @@ static void test_a_replica_lost_and_written_to_since(void **state)
 	shows(talk.doc[0], "{\"new\":1,\"x\":9}");
 }
 
+/* Five changes are on their way when the other side begins anew, and nobody says so. */
+static void test_a_restart_that_goes_unnoticed(void **state)
+{
+	(void)state;
+	between(counted('a', 20), doc('b'));
+	link_settle(&talk);
+	for (int i = 0; i < 5; i++)
+		put_int(talk.doc[0], "x", 100 + i);
+	assert_true(link_say(&talk, 0));
+	link_restart(&talk, 1, false);
+	assert_true(settled_messages() <= 5);
+	assert_true(talk.asked[1] <= 1);
+	assert_int_equal(talk.whole[0], 0);
+}
+
+static void test_a_restart_with_lost_data_goes_unnoticed(void **state)
+{
+	(void)state;
+	between(counted('a', 20), doc('b'));
+	link_settle(&talk);
+	put_int(talk.doc[0], "x", 100);
+	assert_true(link_say(&talk, 0));
+	talk.doc[1] = doc('c');
+	put_int(talk.doc[1], "y", 1);
+	link_restart(&talk, 1, false);
+	assert_true(settled_messages() <= 8);
+	shows(talk.doc[0], "{\"x\":100,\"y\":1}");
+}
+
 static void test_resending_on_request(void **state)
 {
 	(void)state;
@@ -668,6 +697,8 @@ int main(void)
 		talks(test_a_replica_restored_from_a_backup),
 		talks(test_a_replica_lost_altogether),
 		talks(test_a_replica_lost_and_written_to_since),
+		talks(test_a_restart_that_goes_unnoticed),
+		talks(test_a_restart_with_lost_data_goes_unnoticed),
 		talks(test_resending_on_request),
 		talks(test_insisting_on_an_answer),
 		talks(test_states_that_cannot_be_read),
