@@ -415,6 +415,21 @@ static void test_a_restart_with_lost_data_goes_unnoticed(void **state)
 	shows(talk.doc[0], "{\"x\":100,\"y\":1}");
 }
 
+/* Too little was said for the other side to notice: it learns from being asked twice. */
+static void test_an_early_restart_of_an_old_peer(void **state)
+{
+	(void)state;
+	between(counted('a', 20), doc('b'));
+	talk.v1[1] = true;
+	put_int(talk.doc[1], "y", 1);
+	assert_true(link_say(&talk, 1));
+	link_hear(&talk, 0);
+	assert_true(link_say(&talk, 0)); /* all 20, and lost */
+	link_restart(&talk, 1, false);
+	assert_true(settled_messages() <= 6 + 4 * 20);
+	shows(talk.doc[1], "{\"x\":19,\"y\":1}");
+}
+
 static void test_resending_on_request(void **state)
 {
 	(void)state;
@@ -660,6 +675,46 @@ static void test_read_only_is_of_the_connection_not_of_the_file(void **state)
 	assert_false(am_sync_read_only(talk.state[0]));
 }
 
+/* It sends its changes regardless; and when they are wanted, it has to be made to send them again. */
+static void test_a_peer_that_knows_nothing_of_read_only(void **state)
+{
+	(void)state;
+	between(counted('a', 5), doc('b'));
+	talk.v1[0] = talk.v1[1] = true;
+	am_sync_set_read_only(talk.state[1], true);
+	put_int(talk.doc[1], "y", 1);
+	link_settle(&talk);
+	put_int(talk.doc[0], "x", 100);
+	link_settle(&talk);
+	assert_true(talk.bytes[0] > 400);
+	shows(talk.doc[1], "{\"y\":1}");
+	shows(talk.doc[0], "{\"x\":100,\"y\":1}");
+	am_sync_set_read_only(talk.state[1], false);
+	assert_true(settled_messages() <= 8);
+	shows(talk.doc[1], "{\"x\":100,\"y\":1}");
+}
+
+static void test_what_was_on_its_way_when_a_side_became_read_only(void **state)
+{
+	(void)state;
+	between(counted('a', 20), doc('b'));
+	am_sync_set_read_only(talk.state[1], true); /* they learn of each other's abilities */
+	am_sync_set_read_only(talk.state[1], false);
+	link_settle(&talk);
+	put_int(talk.doc[0], "x", 100);
+	assert_true(link_say(&talk, 0));
+	am_sync_set_read_only(talk.state[1], true);
+	link_hear(&talk, 1);
+	link_settle(&talk);
+	shows(talk.doc[1], "{\"x\":19}");
+	am_sync_set_read_only(talk.state[1], false);
+	assert_true(link_say(&talk, 1));
+	assert_int_equal(talk.wire[0].p[talk.wire[0].n - 1], 0x85);
+	assert_true(settled_messages() <= 6);
+	shows(talk.doc[1], "{\"x\":100}");
+	assert_int_equal(talk.whole[0], 0);
+}
+
 static void test_two_read_only_sides_leave_each_other_alone(void **state)
 {
 	(void)state;
@@ -699,6 +754,7 @@ int main(void)
 		talks(test_a_replica_lost_and_written_to_since),
 		talks(test_a_restart_that_goes_unnoticed),
 		talks(test_a_restart_with_lost_data_goes_unnoticed),
+		talks(test_an_early_restart_of_an_old_peer),
 		talks(test_resending_on_request),
 		talks(test_insisting_on_an_answer),
 		talks(test_states_that_cannot_be_read),
@@ -713,6 +769,8 @@ int main(void)
 		talks(test_a_side_that_takes_again_gets_what_it_missed),
 		talks(test_becoming_read_only_is_said_at_once),
 		talks(test_read_only_is_of_the_connection_not_of_the_file),
+		talks(test_a_peer_that_knows_nothing_of_read_only),
+		talks(test_what_was_on_its_way_when_a_side_became_read_only),
 		talks(test_two_read_only_sides_leave_each_other_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

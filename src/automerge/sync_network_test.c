@@ -268,6 +268,7 @@ static bool net_say(struct net *x, int from, int to)
 static bool net_hear(struct net *x, int from, int to, int times)
 {
 	struct way *w = way(x, from, to), *back = way(x, to, from);
+	size_t had = am_change_count(x->peer[to].doc);
 	am_buf m;
 
 	if (!w->n)
@@ -279,6 +280,8 @@ static bool net_hear(struct net *x, int from, int to, int times)
 		back->allowed++;
 		x->peer[to].moves++;
 	}
+	if (am_sync_read_only(back->state))
+		assert_int_equal(am_change_count(x->peer[to].doc), had);
 	am_buf_free(&m);
 	return true;
 }
