@@ -715,6 +715,24 @@ static void test_what_was_on_its_way_when_a_side_became_read_only(void **state)
 	assert_int_equal(talk.whole[0], 0);
 }
 
+/* The first document is on its way when the reader, who has a change of its own, declines it. */
+static void test_the_first_document_declined_and_then_wanted(void **state)
+{
+	(void)state;
+	between(counted('a', 20), doc('b'));
+	put_int(talk.doc[1], "y", 1);
+	link_say(&talk, 1);
+	link_hear(&talk, 0);
+	assert_true(link_say(&talk, 0));
+	am_sync_set_read_only(talk.state[1], true);
+	assert_true(link_say(&talk, 1));
+	link_settle(&talk);
+	shows(talk.doc[1], "{\"y\":1}");
+	am_sync_set_read_only(talk.state[1], false);
+	assert_true(settled_messages() <= 5);
+	assert_int_equal(talk.asked[1], 0); /* it comes unasked */
+}
+
 static void test_two_read_only_sides_leave_each_other_alone(void **state)
 {
 	(void)state;
@@ -771,6 +789,7 @@ int main(void)
 		talks(test_read_only_is_of_the_connection_not_of_the_file),
 		talks(test_a_peer_that_knows_nothing_of_read_only),
 		talks(test_what_was_on_its_way_when_a_side_became_read_only),
+		talks(test_the_first_document_declined_and_then_wanted),
 		talks(test_two_read_only_sides_leave_each_other_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
