@@ -455,6 +455,7 @@ int main(void)
 		scenario(test_no_look_at_unknown_heads),
 		scenario(test_a_cursor_moves_with_its_text),
 		scenario(test_cursors_whose_character_is_deleted),
+		scenario(test_cursors_of_a_deleted_character_beside_a_mark),
 		scenario(test_cursors_of_both_ends),
 		scenario(test_a_cursor_reads_the_same_in_every_copy),
 		scenario(test_cursors_in_the_past),
