@@ -107,7 +107,7 @@ def run_house() -> None:
 def run_fuzz() -> None:
     started = time.monotonic()
     env = dict(os.environ, CC="clang")
-    if not build(FUZZ, ["-Dfuzz=true", "-Dtests=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+    if not build(FUZZ, ["-Dfuzz=true", "-Dchecks=true", "-Dtests=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
                         "--buildtype=debugoptimized"], env):
         report("fuzz (build)", 0, 1, started)
         return

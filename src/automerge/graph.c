@@ -205,6 +205,9 @@ void am_graph_add(am_doc *doc, const am_change *c)
 		drop_head(g, &c->deps[i]);
 	add_head(g, &c->hash, row);
 	am_graph_index(g, row);
+#ifdef AM_CHECKS
+	am_graph_verify(doc);
+#endif
 }
 
 /* ---- undo ---- */

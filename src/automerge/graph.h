@@ -131,6 +131,7 @@ static inline void am_graph_set_flag(struct am_graph *g, uint32_t row, unsigned 
  * nothing fails after operations were applied: reserve, then add. */
 int am_graph_reserve(am_doc *doc, const am_change *c);
 void am_graph_add(am_doc *doc, const am_change *c);
+void am_graph_verify(const am_doc *doc); /* debug (verify.c): heads, sequences, order; aborts when wrong */
 /* Files that are trusted (graph_trust.c): rows appended in file order without
  * hashes, then the heads. Hashes of the others are computed when something asks
  * for one. */

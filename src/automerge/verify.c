@@ -1,4 +1,4 @@
-/* Debug checks of the operation set: what must hold after every operation. */
+/* Debug checks of the operation set and of the graph: what must hold after every operation. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -181,4 +181,48 @@ int am_ops_verify(am_doc *doc)
 	CHECK(in_objects == in_index);
 	CHECK(count == ops->count);
 	return AM_OK;
+}
+
+/* ---- the graph ---- */
+
+static void check_row(const am_doc *doc, uint32_t row, bool *inner)
+{
+	const struct am_graph *g = &doc->graph;
+	struct am_row r = am_graph_row(g, row);
+	struct am_row_deps deps = am_graph_deps(g, row);
+
+	for (size_t i = 0; i < deps.n; i++) {
+		uint32_t dep = am_dep(&deps, i);
+		CHECK(dep < row);
+		struct am_row before = am_graph_row(g, dep);
+		CHECK(r.start_op > am_row_max_op(&before));
+		inner[dep] = true;
+	}
+	CHECK(am_graph_by_seq(g, r.actor, r.seq) == row);
+	CHECK(r.seq == 1 || am_graph_by_seq(g, r.actor, r.seq - 1) < row);
+	if (row >= g->unhashed)
+		CHECK(am_graph_find(g, &g->hash.p[row]) == row);
+}
+
+void am_graph_verify(const am_doc *doc)
+{
+	const struct am_graph *g = &doc->graph;
+	bool *inner = calloc(am_graph_count(g) + 1, 1);
+	size_t heads = 0, changes = 0;
+
+	CHECK(inner);
+	for (uint32_t row = 0; row < am_graph_count(g); row++)
+		check_row(doc, row, inner);
+	for (uint32_t row = 0; row < am_graph_count(g); row++)
+		heads += !inner[row];
+	CHECK(heads == g->heads.n && heads == g->head_rows.n);
+	for (size_t i = 0; i < heads; i++) {
+		CHECK(!inner[g->head_rows.p[i]]);
+		CHECK(memcmp(&g->heads.p[i], &g->hash.p[g->head_rows.p[i]], sizeof(am_hash)) == 0);
+		CHECK(i == 0 || am_hash_cmp(&g->heads.p[i - 1], &g->heads.p[i]) < 0);
+	}
+	for (size_t i = 0; i < g->actor.n; i++)
+		changes += g->actor.p[i].count;
+	CHECK(changes == am_graph_count(g));
+	free(inner);
 }
