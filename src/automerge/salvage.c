@@ -151,10 +151,13 @@ static int mend_body(struct salvage *s, size_t at, size_t end, bool *ret_done)
 {
 	uint64_t len;
 	size_t body = body_of(s, at, &len), from, n = end - at;
-	uint8_t type = s->p[at + 8], sum[SHA256_BYTES], *b;
+	uint8_t type, sum[SHA256_BYTES], *b;
 	unsigned unused;
 
-	if (!body || end - body != len || (type != AM_CHUNK_DOCUMENT && type != AM_CHUNK_CHANGE && type != AM_CHUNK_BUNDLE))
+	if (!body || body > end || end - body != len)
+		return AM_OK;
+	type = s->p[at + 8];
+	if (type != AM_CHUNK_DOCUMENT && type != AM_CHUNK_CHANGE && type != AM_CHUNK_BUNDLE)
 		return AM_OK;
 	if (seal(s, type, body, end, s->p + at + 4, &unused))
 		return AM_E_NOMEM;

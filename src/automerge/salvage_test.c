@@ -78,8 +78,13 @@ static am_doc *salvage(const struct sample *s, const uint8_t *p, size_t n, am_sa
 	am_buf b = {0};
 	am_change_info info;
 
+	uint8_t *exact = malloc(n + !n); /* not a byte more: what is read past it is found out */
+
+	assert_non_null(exact);
+	memcpy(exact, p, n);
 	memset(l, 0, sizeof *l);
-	assert_int_equal(am_salvage(p, n, NULL, note_loss, l, rep, &d), AM_OK);
+	assert_int_equal(am_salvage(exact, n, NULL, note_loss, l, rep, &d), AM_OK);
+	free(exact);
 	assert_int_equal(rep->changes, am_change_count(d));
 	for (size_t i = 0; i < rep->changes; i++) { /* no change that was not there before */
 		assert_int_equal(am_change_at(d, i, &info), AM_OK);
