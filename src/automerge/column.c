@@ -193,7 +193,7 @@ static int read_segment(struct am_rle_dec *d)
 }
 
 /* Makes the next item current. */
-int am_rle_load(struct am_rle_dec *d)
+static int load_item(struct am_rle_dec *d)
 {
 	bool first = false;
 	int rc;
@@ -211,6 +211,20 @@ int am_rle_load(struct am_rle_dec *d)
 	}
 	d->have = true;
 	return AM_OK;
+}
+
+int am_rle_load(struct am_rle_dec *d)
+{
+	int rc;
+
+	if (d->mode == AM_SEG_BROKEN || (d->left == 0 && d->in.p == d->in.end))
+		return AM_E_FORMAT;
+	rc = load_item(d);
+	if (rc) {
+		d->mode = AM_SEG_BROKEN;
+		d->left = 1; /* not done */
+	}
+	return rc;
 }
 
 void am_bool_dec_init(struct am_bool_dec *d, const void *p, size_t n, bool strict)

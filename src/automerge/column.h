@@ -106,7 +106,8 @@ struct am_rle_dec {
 	uint8_t before;       /* mode of the segment before (canonical check) */
 	bool strict, absent, have; /* have: v/s hold the current item */
 };
-enum { AM_SEG_RUN = 1, AM_SEG_LIT, AM_SEG_NULL };
+/* BROKEN: an error stays one, also when it was met looking ahead. */
+enum { AM_SEG_RUN = 1, AM_SEG_LIT, AM_SEG_NULL, AM_SEG_BROKEN };
 /* An empty column reads as nulls without end. */
 void am_rle_dec_init(struct am_rle_dec *d, const void *p, size_t n, enum am_rle_kind kind, bool strict);
 int am_rle_load(struct am_rle_dec *d);

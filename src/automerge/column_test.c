@@ -222,11 +222,37 @@ static void test_count_limits(void **state)
 	assert_int_equal(sum, 11);
 }
 
+/* Whoever looks ahead may pass over an error: it must not turn into a value. */
+static void test_errors_stay(void **state)
+{
+	static const char *const broken[] = {
+		"03 ffffff7f 61",  /* a run of a string longer than the column */
+		"7e 01 61 ff 62",  /* a literal of one, after a good one */
+		"03 ff",           /* a length that does not end */
+	};
+	uint8_t b[32];
+	bool null;
+	uint64_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+		struct am_rle_dec d;
+
+		am_rle_dec_init(&d, b, unhex(broken[i], b), AM_RLE_STR, false);
+		while (am_rle_next(&d, &null) == AM_OK)
+			;
+		for (int again = 0; again < 3; again++)
+			assert_int_not_equal(am_rle_peek(&d, &null, &n), AM_OK);
+		assert_false(am_rle_done(&d));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random), cmocka_unit_test(test_not_canonical),
-		cmocka_unit_test(test_count_limits)};
+		cmocka_unit_test(test_count_limits),
+		cmocka_unit_test(test_errors_stay)};
 
 	plain = am_mem_allocator(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,7 +81,8 @@ static am_doc *salvage(const struct sample *s, const uint8_t *p, size_t n, am_sa
 	uint8_t *exact = malloc(n + !n); /* not a byte more: what is read past it is found out */
 
 	assert_non_null(exact);
-	memcpy(exact, p, n);
+	if (n)
+		memcpy(exact, p, n);
 	memset(l, 0, sizeof *l);
 	assert_int_equal(am_salvage(exact, n, NULL, note_loss, l, rep, &d), AM_OK);
 	free(exact);
