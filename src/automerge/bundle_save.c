@@ -327,25 +327,14 @@ static int put_changes(struct writer *w)
 
 static int change_columns(struct writer *w, struct am_columns *ret)
 {
-	struct { uint32_t spec; struct am_rle_enc *rle; const struct am_out *out; } all[] = {
+	const struct am_column_source all[] = {
 		{AM_BUNDLE_ACTOR, &w->actor, NULL}, {AM_BUNDLE_SEQ, &w->seq.r, NULL},
 		{AM_BUNDLE_START, &w->start.r, NULL}, {AM_BUNDLE_MAX, &w->max.r, NULL},
 		{AM_BUNDLE_TIME, &w->time.r, NULL}, {AM_BUNDLE_MESSAGE, &w->message, NULL},
 		{AM_BUNDLE_DEPS_COUNT, &w->deps_count, NULL}, {AM_BUNDLE_DEPS, &w->deps.r, NULL},
 		{AM_BUNDLE_EXTRA_COUNT, &w->extra_count, NULL}, {AM_BUNDLE_EXTRA, NULL, &w->extra}};
 
-	ret->n = 0;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		const struct am_out *o = all[i].rle ? &all[i].rle->out : all[i].out;
-
-		if (all[i].rle)
-			am_rle_finish(all[i].rle);
-		if (o->err)
-			return o->err;
-		if (o->n)
-			ret->v[ret->n++] = (struct am_column){.spec = all[i].spec, .n = o->n, .p = o->p};
-	}
-	return AM_OK;
+	return am_columns_collect(all, sizeof all / sizeof *all, ret);
 }
 
 /* The newer form: places instead of counters. */

@@ -56,6 +56,22 @@ struct am_bytes am_columns_get(const struct am_columns *cols, uint32_t spec)
 	return (struct am_bytes){NULL, 0};
 }
 
+int am_columns_collect(const struct am_column_source *all, size_t n, struct am_columns *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct am_out *o = all[i].rle ? &all[i].rle->out : all[i].out;
+
+		if (all[i].rle)
+			am_rle_finish(all[i].rle);
+		if (o->err)
+			return o->err;
+		if (o->n)
+			ret->v[ret->n++] = (struct am_column){.spec = all[i].spec, .n = o->n, .p = o->p};
+	}
+	return AM_OK;
+}
+
 void am_columns_put_meta(struct am_out *o, const struct am_columns *cols)
 {
 	am_out_uleb(o, cols->n);

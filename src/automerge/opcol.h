@@ -56,6 +56,14 @@ int am_op_enc_finish(struct am_op_enc *e, struct am_columns *ret);
 /* Metadata and data of a change's columns at once when it is small (opcol_small.c);
  * false: nothing was written, it is not. */
 bool am_ops_put_small(struct am_out *o, const am_op *ops, size_t n, const uint32_t *map);
+/* One column to be written: an encoder that is finished here, or bytes as they are. */
+struct am_column_source {
+	uint32_t spec;
+	struct am_rle_enc *rle; /* NULL: out */
+	const struct am_out *out;
+};
+/* Completes the columns and lists those that are not empty (p borrowed). */
+int am_columns_collect(const struct am_column_source *all, size_t n, struct am_columns *ret);
 /* Metadata, then data, at the end of `o`. */
 void am_columns_put_meta(struct am_out *o, const struct am_columns *cols);
 void am_columns_put_data(struct am_out *o, const struct am_columns *cols);

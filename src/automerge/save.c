@@ -131,23 +131,12 @@ static void put_change_run(struct saver *s, size_t i, size_t *time_at)
 
 static int change_columns(struct saver *s, struct am_columns *ret)
 {
-	struct { uint32_t spec; struct am_rle_enc *rle; const struct am_out *out; } all[] = {
+	const struct am_column_source all[] = {
 		{1, &s->actor, NULL}, {3, &s->seq.r, NULL}, {19, &s->max_op.r, NULL}, {35, &s->time.r, NULL},
 		{53, &s->message, NULL}, {64, &s->deps_count, NULL}, {67, &s->deps.r, NULL},
 		{86, &s->extra_meta, NULL}, {87, NULL, &s->extra}};
 
-	ret->n = 0;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		const struct am_out *o = all[i].rle ? &all[i].rle->out : all[i].out;
-
-		if (all[i].rle)
-			am_rle_finish(all[i].rle);
-		if (o->err)
-			return o->err;
-		if (o->n)
-			ret->v[ret->n++] = (struct am_column){.spec = all[i].spec, .n = o->n, .p = o->p};
-	}
-	return AM_OK;
+	return am_columns_collect(all, sizeof all / sizeof *all, ret);
 }
 
 static int put_row(void *ctx, const am_op *row)
