@@ -2,7 +2,11 @@
 """Builds the tree with sanitizers, runs every suite and counts what passed.
 
 Called by ./test, which has installed what this needs. Ends with the line
-`N passed, N failed`; exit status 1 when something failed or nothing ran."""
+`N passed, N failed`; exit status 1 when something failed or nothing ran.
+
+Random tests draw from RUNTIMED_TEST_SEED. Without it every commit has a seed of its
+own, so that a range is fresh with each change and anyone can repeat a run of it; a
+long run draws by the clock."""
 import json
 import os
 import pathlib
@@ -26,6 +30,16 @@ LONG = bool(os.environ.get("RUNTIMED_TEST_LONG"))
 PYTHON_PACKAGES = ["pytest", "pytest-xdist", "pyzmq", "nbformat", "cbor2"]
 
 passed = failed = 0
+
+
+def seed() -> int:
+    given = os.environ.get("RUNTIMED_TEST_SEED")
+    if given:
+        return int(given)
+    tree = subprocess.run(["git", "-C", str(SOURCE), "rev-parse", "HEAD^{tree}"], capture_output=True, text=True).stdout
+    if LONG or not tree:
+        return int(time.time())
+    return int(tree[:8], 16)
 
 
 def report(name: str, good: int, bad: int, started: float) -> None:
@@ -57,6 +71,7 @@ def sanitizer_env() -> dict:
     env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:exitcode=99"
     env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     env["AUTOMERGE_BIN"] = str(SOURCE / "build/automerge")
+    env["SEED"] = env["RUNTIMED_TEST_SEED"]
     return env
 
 
@@ -120,7 +135,7 @@ def run_fuzz() -> None:
             corpus = SOURCE / "tests/fuzz/corpus" / target.name
             work = FUZZ / "work" / target.name
             work.mkdir(parents=True, exist_ok=True)
-            args = [str(target), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+            args = [str(target), f"-seed={seed() % 2**32 or 1}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
                     "-entropic=0",  # its bookkeeping takes nine tenths of the time
                     "-print_final_stats=0", f"-artifact_prefix={work}/", str(work), *([str(corpus)] if corpus.is_dir() else [])]
             running.append((target, subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)))
@@ -187,6 +202,8 @@ def main() -> int:
         print(f"no suite named {', '.join(unknown)}; there are {', '.join(suites)}")
         return 2
     started = time.monotonic()
+    os.environ["RUNTIMED_TEST_SEED"] = str(seed())
+    print(f"seed {seed()}", flush=True)
     if not build(BUILD, ["-Db_sanitize=address,undefined", "-Db_lundef=false", "--buildtype=debugoptimized"], dict(os.environ)):
         report("build", 0, 1, started)
     else:

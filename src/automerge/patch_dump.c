@@ -154,12 +154,15 @@ static int mark_changed(struct marking *m, uint32_t name, uint32_t value, size_t
 	return rc;
 }
 
-/* Text visible at `after` on [pos, pos + w), there before or not. */
+/* Text visible at `after` on [pos, pos + w), there before or not. A character replaced by an empty string has
+ * no width: nothing there can be marked. */
 static int mark_stretch(struct marking *m, size_t pos, size_t w, bool old)
 {
 	am_doc *doc = m->d->doc;
 	int rc;
 
+	if (w == 0)
+		return AM_OK;
 	m->names.n = 0;
 	rc = am_mark_names(doc, &m->is, &m->names);
 	if (rc == AM_OK && old)

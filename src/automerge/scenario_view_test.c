@@ -396,6 +396,19 @@ static void test_patches_of_marks(void **state)
 	differs(d, two, heads(d), "mark #1[1]+2 bold null");
 }
 
+/* A character replaced by an empty string has no width, and a patch must not mark nothing. */
+static void test_no_mark_on_what_has_no_width(void **state)
+{
+	am_doc *d = with_text('a', "hello");
+	struct heads one;
+
+	(void)state;
+	mark(d, at(d, "t"), 1, 3, AM_EXPAND_AFTER, "bold", yes());
+	one = heads(d);
+	set(d, at(d, "t"), 2, word(""));
+	differs(d, one, heads(d), "del #1[2]");
+}
+
 /* An object whose overwriter is gone again is shown in full. */
 static void test_an_object_comes_back(void **state)
 {
@@ -468,6 +481,7 @@ int main(void)
 		scenario(test_patches_of_counters),
 		scenario(test_patches_of_conflicts),
 		scenario(test_patches_of_marks),
+		scenario(test_no_mark_on_what_has_no_width),
 		scenario(test_an_object_comes_back),
 		scenario(test_nothing_is_said_of_what_cannot_be_seen),
 		scenario(test_patches_between_branches),
