@@ -441,6 +441,10 @@ typedef int (*am_patch_fn)(void *ctx, const am_patch *p);
  * children, indices valid when applied in order. Costs what changed between. */
 AM_API int am_diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after,
 		   am_patch_fn fn, void *ctx);
+/* The same for one object, whether or not it can be seen from the root, and for what is in it when `recursive`.
+ * One that is not there yet at `before` is filled from empty. AM_E_NOT_FOUND: no such object. */
+AM_API int am_diff_object(am_doc *doc, am_objid obj, bool recursive, const am_hash *before, size_t n_before,
+			  const am_hash *after, size_t n_after, am_patch_fn fn, void *ctx);
 
 /* ---- sync ----------------------------------------------------------------------------------- */
 

@@ -565,6 +565,7 @@ CALL(spans, am_spans(DOC, NULL, b->text, one_span, NULL))
 CALL(cursor, am_cursor(DOC, NULL, b->text, 4, AM_MOVE_BEFORE, &b->out))
 CALL(cursor_position, am_cursor_position(DOC, NULL, b->text, "s", 1, &b->out.n))
 CALL(json, am_json(DOC, b->view, AM_ROOT, true, &b->out))
+CALL(diff_object, am_diff_object(DOC, b->text, false, &b->old, 1, NULL, 0, one_patch, NULL))
 CALL(diff, am_diff(DOC, &b->old, 1, NULL, 0, one_patch, NULL))
 
 static int call_object_type(struct bench *b)
@@ -883,6 +884,7 @@ static const struct {
 	{"am_cursor", setup_rich, call_cursor, 0},
 	{"am_cursor_position", setup_rich, call_cursor_position, QUIET},
 	{"am_json", setup_view, call_json, 0},
+	{"am_diff_object", setup_rich, call_diff_object, 0},
 	{"am_diff", setup_rich, call_diff, 0},
 	{"am_diff", setup_rich, call_diff_now, 0},
 	{"am_sync_new am_sync_free", setup_file, call_sync_new, 0},

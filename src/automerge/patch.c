@@ -153,7 +153,11 @@ static int shown(struct am_diff *d, uint32_t obj, enum am_shown *ret)
 		d->memo.n = ops->obj.n;
 	}
 	d->chain.n = 0;
-	for (; obj != 0; obj = ops->span.p[ops->obj.p[obj].span].obj) {
+	for (; obj != d->top; obj = ops->span.p[ops->obj.p[obj].span].obj) {
+		if (obj == 0) {
+			st = AM_SHOWN_NOT; /* beside the one asked for */
+			break;
+		}
 		if (d->memo.n && d->memo.p[obj]) {
 			st = (enum am_shown)d->memo.p[obj];
 			break;
@@ -549,6 +553,8 @@ static int diff_objects(struct am_diff *d)
 		enum am_shown st;
 		for (end = i; end < d->touch.n && d->touch.p[end].obj == obj;)
 			end++;
+		if (!d->recursive && obj != d->top)
+			continue;
 		rc = shown(d, obj, &st);
 		if (rc || st != AM_SHOWN_LIVE)
 			continue;
@@ -571,28 +577,36 @@ static bool is_now(am_doc *doc, const am_hash *heads, size_t n)
 	return hits == n_now;
 }
 
-int am_diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after, am_patch_fn fn,
-	    void *ctx)
+static int diff_top(struct am_diff *d)
 {
-	struct am_diff d = {.doc = doc, .text.a = &doc->a, .fn = fn, .ctx = ctx};
+	int rc = gather(d);
+
+	if (rc == AM_OK) {
+		sort_touches(d);
+		rc = diff_objects(d);
+	}
+	return rc;
+}
+
+int am_diff_object(am_doc *doc, am_objid obj, bool recursive, const am_hash *before, size_t n_before,
+		   const am_hash *after, size_t n_after, am_patch_fn fn, void *ctx)
+{
+	struct am_diff d = {.doc = doc, .text.a = &doc->a, .fn = fn, .ctx = ctx, .recursive = recursive};
 	int rc = am_tx_flush(doc);
 
 	if (rc)
 		return rc;
+	d.top = am_ops_object(doc->ops, obj);
+	if (d.top == AM_NONE)
+		return AM_E_NOT_FOUND;
 	rc = am_graph_clock(doc, before, n_before, &d.clock_b);
 	if (rc)
 		return rc;
 	rc = am_graph_clock(doc, after, n_after, &d.clock_a);
-	if (rc) {
-		am_clock_fini(doc, &d.clock_b);
-		return rc;
-	}
-	d.before = is_now(doc, before, n_before) ? NULL : &d.clock_b;
-	d.after = is_now(doc, after, n_after) ? NULL : &d.clock_a;
-	rc = gather(&d);
 	if (rc == AM_OK) {
-		sort_touches(&d);
-		rc = diff_objects(&d);
+		d.before = is_now(doc, before, n_before) ? NULL : &d.clock_b;
+		d.after = is_now(doc, after, n_after) ? NULL : &d.clock_a;
+		rc = diff_top(&d);
 	}
 	am_clock_fini(doc, &d.clock_b);
 	am_clock_fini(doc, &d.clock_a);
@@ -602,4 +616,10 @@ int am_diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *
 	am_vec_free(&doc->a, &d.dump);
 	am_out_free(&d.text);
 	return rc;
+}
+
+int am_diff(am_doc *doc, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after, am_patch_fn fn,
+	    void *ctx)
+{
+	return am_diff_object(doc, AM_ROOT, true, before, n_before, after, n_after, fn, ctx);
 }

@@ -20,6 +20,8 @@ struct am_diff {
 	am_doc *doc;
 	am_clock clock_b, clock_a;
 	const am_clock *before, *after; /* those, or NULL where they are now */
+	uint32_t top;                   /* slot of the object asked for; its own place does not matter */
+	bool recursive;                 /* with the objects in it */
 	AM_VEC(struct am_touch) touch;
 	AM_VEC(uint8_t) memo;   /* enum am_shown by object slot, 0 = not known */
 	AM_VEC(uint32_t) chain; /* scratch */

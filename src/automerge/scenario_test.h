@@ -388,6 +388,15 @@ static inline void differs(am_doc *d, struct heads before, struct heads after, c
 	assert_string_equal(p.s, patches);
 }
 
+static inline void differs_in(am_doc *d, am_objid o, bool recursive, struct heads before, struct heads after,
+			      const char *patches)
+{
+	struct page p = {.n = 0};
+
+	ok(am_diff_object(d, o, recursive, before.h, before.n, after.h, after.n, page_patch, &p));
+	assert_string_equal(p.s, patches);
+}
+
 static inline am_view *view_of(am_doc *d, struct heads h)
 {
 	am_view *v;

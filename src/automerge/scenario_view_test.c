@@ -439,6 +439,26 @@ static void test_nothing_is_said_of_what_cannot_be_seen(void **state)
 	differs(d, one, heads(d), "");
 }
 
+static void test_patches_of_one_object(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid m = put_new(d, AM_ROOT, "m", AM_MAP), l = put_new(d, m, "l", AM_LIST);
+	struct heads none = {.n = 0}, one = heads(d);
+
+	(void)state;
+	put(d, AM_ROOT, "x", num(1));
+	put(d, m, "y", num(2));
+	insert(d, l, 0, num(3));
+	differs_in(d, AM_ROOT, false, one, heads(d), "put .x 1");
+	differs_in(d, m, false, one, heads(d), "put #1.y 2");
+	differs_in(d, m, true, one, heads(d), "put #1.y 2; insert #2[0] 3");
+	differs_in(d, m, true, heads(d), one, "del #1.y; del #2[0]");
+	differs_in(d, l, true, none, heads(d), "insert #2[0] 3");
+	drop(d, AM_ROOT, "m");
+	differs_in(d, l, true, one, heads(d), "insert #2[0] 3");
+	assert_int_equal(am_diff_object(d, (am_objid){99, 0}, true, NULL, 0, NULL, 0, page_patch, NULL), AM_E_NOT_FOUND);
+}
+
 static void test_patches_between_branches(void **state)
 {
 	am_doc *a = doc('a'), *b;
@@ -484,6 +504,7 @@ int main(void)
 		scenario(test_no_mark_on_what_has_no_width),
 		scenario(test_an_object_comes_back),
 		scenario(test_nothing_is_said_of_what_cannot_be_seen),
+		scenario(test_patches_of_one_object),
 		scenario(test_patches_between_branches),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -454,13 +454,15 @@ static int op_diff(struct oracle *o)
 	am_hash *before = NULL, *after = NULL;
 	size_t n_before, n_after;
 	int rc = oracle_doc(o, "doc", &r.doc);
+	if (!rc && json_get(o->req, "obj"))
+		rc = oracle_object(o, r.doc, "obj", &r.obj);
 	if (!rc)
 		rc = oracle_hashes(o, "before", &before, &n_before);
 	if (!rc)
 		rc = oracle_hashes(o, "after", &after, &n_after);
 	buf_append_byte(&o->out, '[');
 	if (!rc)
-		rc = am_diff(r.doc, before, n_before, after, n_after, put_patch, &r);
+		rc = am_diff_object(r.doc, r.obj, true, before, n_before, after, n_after, put_patch, &r);
 	buf_append_byte(&o->out, ']');
 	free(before);
 	free(after);
