@@ -10,6 +10,27 @@ static uint32_t word(const am_hash *h, size_t at)
 	       (uint32_t)h->b[at + 3] << 24;
 }
 
+/* The bits of one hash, one after the other (automerge format 11.3). */
+struct probe {
+	uint32_t x, y, z, m;
+};
+
+static inline struct probe probe_first(const am_hash *h, uint32_t m)
+{
+	return (struct probe){word(h, 0) % m, word(h, 4) % m, word(h, 8) % m, m};
+}
+
+static inline uint32_t add_mod(uint32_t a, uint32_t b, uint32_t m)
+{
+	return a >= m - b ? a - (m - b) : a + b; /* both are less than m */
+}
+
+static inline void probe_next(struct probe *p)
+{
+	p->x = add_mod(p->x, p->y, p->m);
+	p->y = add_mod(p->y, p->z, p->m);
+}
+
 int am_bloom_parse(const uint8_t *p, size_t n, struct am_bloom *ret)
 {
 	struct am_in in = am_in_of(p, n);
@@ -25,30 +46,26 @@ int am_bloom_parse(const uint8_t *p, size_t n, struct am_bloom *ret)
 		return AM_E_FORMAT;
 	if ((entries * bits + 7) / 8 != am_in_left(&in))
 		return AM_E_FORMAT;
-	if (entries && !bits)
+	if ((entries && !bits) || am_in_left(&in) > UINT32_MAX / 8)
 		return AM_E_FORMAT;
 	ret->bits = in.p;
-	ret->n_bits = (uint64_t)am_in_left(&in) * 8;
+	ret->entries = (uint32_t)entries;
+	ret->n_bits = (uint32_t)am_in_left(&in) * 8;
 	ret->probes = (uint32_t)probes;
 	return AM_OK;
 }
 
 bool am_bloom_has(const struct am_bloom *b, const am_hash *h)
 {
-	uint64_t m = b->n_bits, x, y, z;
+	struct probe p;
 
-	if (!m)
+	if (!b->n_bits)
 		return false;
-	x = word(h, 0) % m;
-	y = word(h, 4) % m;
-	z = word(h, 8) % m;
+	p = probe_first(h, b->n_bits);
 	for (uint32_t i = 0; i < b->probes; i++) {
-		if (i) {
-			x = (x + y) % m;
-			y = (y + z) % m;
-		}
-		if (!(b->bits[x >> 3] >> (x & 7) & 1))
+		if (!(b->bits[p.x >> 3] >> (p.x & 7) & 1))
 			return false;
+		probe_next(&p);
 	}
 	return true;
 }
@@ -79,16 +96,11 @@ size_t am_bloom_begin(struct am_out *o, size_t n)
 
 void am_bloom_add(struct am_out *o, size_t bits_at, const am_hash *h)
 {
-	uint32_t m = (uint32_t)((o->n - bits_at) * 8), x, y, z;
+	struct probe p = probe_first(h, (uint32_t)((o->n - bits_at) * 8));
+	uint8_t *bits = o->p + bits_at;
 
-	x = word(h, 0) % m;
-	y = word(h, 4) % m;
-	z = word(h, 8) % m;
 	for (int i = 0; i < PROBES; i++) {
-		if (i) {
-			x = x + y >= m ? x + y - m : x + y;
-			y = y + z >= m ? y + z - m : y + z;
-		}
-		o->p[bits_at + (x >> 3)] |= (uint8_t)(1u << (x & 7));
+		bits[p.x >> 3] |= (uint8_t)(1u << (p.x & 7));
+		probe_next(&p);
 	}
 }

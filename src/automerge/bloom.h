@@ -5,7 +5,8 @@
 
 struct am_bloom {
 	const uint8_t *bits; /* borrowed */
-	uint64_t n_bits;     /* 8 times the bytes; 0 = empty filter, holds nothing */
+	uint32_t entries;    /* hashes it was made of */
+	uint32_t n_bits;     /* 8 times the bytes; 0 = empty filter, holds nothing */
 	uint32_t probes;
 };
 /* A filter as found in a message (zero bytes = empty). AM_E_FORMAT when its

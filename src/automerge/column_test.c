@@ -66,7 +66,7 @@ static void check_rle(const struct item *x, size_t n, bool is_signed, struct rng
 	struct am_rle_enc e, e2;
 	struct am_rle_dec d;
 	uint64_t k;
-	bool null, any = false;
+	bool null = false, any = false;
 	size_t i, run;
 
 	am_rle_enc_init(&e, &plain, is_signed ? AM_RLE_INT : AM_RLE_UINT);
@@ -115,8 +115,8 @@ static void check_delta(const struct item *x, size_t n)
 {
 	struct am_delta_enc e = {0};
 	struct am_delta_dec d = {0};
-	uint64_t v;
-	bool null;
+	uint64_t v = 0;
+	bool null = false;
 	size_t run;
 
 	am_rle_enc_init(&e.r, &plain, AM_RLE_INT);

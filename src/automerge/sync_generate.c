@@ -89,50 +89,78 @@ static bool need_is_in_their_heads(const am_sync *s, const struct reply *r)
 
 /* ---- what they lack ---- */
 
+struct filters {
+	am_hashes base; /* what all of them are on top of */
+	AM_VEC(struct am_bloom) bloom;
+};
+
+static int read_filters(am_doc *doc, const am_sync *s, struct filters *f)
+{
+	struct am_in in = am_in_of(s->their_have, s->their_have_n);
+	struct am_have have;
+
+	for (size_t i = 0; i < s->n_their_have; i++) {
+		am_have_next(&in, &have);
+		if (am_vec_reserve(&doc->a, &f->base, have.n) || am_vec_reserve(&doc->a, &f->bloom, 1))
+			return AM_E_NOMEM;
+		if (have.n)
+			memcpy(f->base.p + f->base.n, have.last_sync, have.n * sizeof *f->base.p);
+		f->base.n += have.n;
+		f->bloom.p[f->bloom.n++] = have.bloom;
+	}
+	return AM_OK;
+}
+
+/* A peer with our heads has our changes. When its filter was made of as many as
+ * there are here, it holds all of them (a filter forgets none): no need to ask for each. */
+static bool filter_holds_all(const am_doc *doc, const am_sync *s, const struct filters *f, size_t n_rows)
+{
+	return f->bloom.n == 1 && f->bloom.p[0].entries == n_rows &&
+	       am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n);
+}
+
+static bool in_no_filter(const struct filters *f, const am_hash *h)
+{
+	for (size_t k = 0; k < f->bloom.n; k++)
+		if (am_bloom_has(&f->bloom.p[k], h))
+			return false;
+	return true;
+}
+
+static bool depends_on_picked(const struct am_graph *g, uint32_t row)
+{
+	struct am_row_deps d = am_graph_deps(g, row);
+
+	for (size_t k = 0; k < d.n; k++)
+		if (am_graph_flag(g, am_dep(&d, k)))
+			return true;
+	return false;
+}
+
 /* Rows the peer does not seem to have, with all that depends on them. */
 static int pick_rows(am_doc *doc, const am_sync *s, am_rows *ret)
 {
 	struct am_graph *g = &doc->graph;
-	struct am_in in = am_in_of(s->their_have, s->their_have_n);
-	struct am_have have;
-	am_hashes base = {0};
+	struct filters f = {0};
 	am_rows rows = {0};
-	AM_VEC(struct am_bloom) blooms = {0};
-	int rc = AM_OK;
+	int rc = read_filters(doc, s, &f);
 
-	for (size_t i = 0; i < s->n_their_have && rc == AM_OK; i++) {
-		am_have_next(&in, &have);
-		if (am_vec_reserve(&doc->a, &base, have.n) || am_vec_reserve(&doc->a, &blooms, 1)) {
-			rc = AM_E_NOMEM;
-			break;
-		}
-		if (have.n)
-			memcpy(base.p + base.n, have.last_sync, have.n * sizeof *base.p);
-		base.n += have.n;
-		blooms.p[blooms.n++] = have.bloom;
-	}
-	if (rc == AM_OK)
-		rc = am_graph_since_hashes(doc, base.p, base.n, &rows);
-	if (rc == AM_OK)
-		rc = am_vec_reserve(&doc->a, ret, rows.n);
-	for (size_t i = 0; i < rows.n && rc == AM_OK; i++) {
+	if (rc || (rc = am_graph_since_hashes(doc, f.base.p, f.base.n, &rows)) ||
+	    filter_holds_all(doc, s, &f, rows.n) || (rc = am_vec_reserve(&doc->a, ret, rows.n)))
+		goto out;
+	for (size_t i = 0; i < rows.n; i++) {
 		uint32_t row = rows.p[i];
-		struct am_row_deps d = am_graph_deps(g, row);
-		bool pick = true;
 
-		for (size_t k = 0; k < blooms.n && pick; k++)
-			pick = !am_bloom_has(&blooms.p[k], &g->hash.p[row]);
-		for (size_t k = 0; k < d.n && !pick; k++)
-			pick = am_graph_flag(g, am_dep(&d, k)) != 0;
-		if (!pick)
+		if (!in_no_filter(&f, &g->hash.p[row]) && !depends_on_picked(g, row))
 			continue;
 		am_graph_set_flag(g, row, 1);
 		ret->p[ret->n++] = row;
 	}
 	for (size_t i = 0; i < ret->n; i++)
 		am_graph_set_flag(g, ret->p[i], 0);
-	am_vec_free(&doc->a, &base);
-	am_vec_free(&doc->a, &blooms);
+out:
+	am_vec_free(&doc->a, &f.base);
+	am_vec_free(&doc->a, &f.bloom);
 	am_vec_free(&doc->a, &rows);
 	return rc;
 }

@@ -140,6 +140,41 @@ static void test_reset_message(void **state)
 	am_free(fresh);
 }
 
+/* Equal heads and a full filter ask for nothing; an empty filter asks for everything all the same. */
+static void test_equal_heads(void **state)
+{
+	am_doc *a = new_doc(NULL, 1), *b;
+	am_sync *sa, *sb;
+	am_buf m = {0}, answer = {0};
+	struct am_msg msg;
+
+	(void)state;
+	put_int(a, "x", 1);
+	assert_int_equal(am_fork(a, &b), AM_OK);
+	am_sync_new(NULL, &sa);
+	am_sync_new(NULL, &sb);
+	am_sync_generate(a, sa, &m);
+	assert_int_equal(am_sync_receive(b, sb, m.p, m.n, 0, NULL), AM_OK);
+	am_sync_generate(b, sb, &answer);
+	msg = message_of(&answer);
+	assert_int_equal(msg.n_changes, 0);
+	am_sync_free(sb);
+	am_sync_new(NULL, &sb);
+	assert_int_equal(m.p[37], 5); /* the filter: of one change, two bytes */
+	m.p[37] = 0;
+	memmove(m.p + 38, m.p + 43, m.n - 43);
+	assert_int_equal(am_sync_receive(b, sb, m.p, m.n - 5, 0, NULL), AM_OK);
+	am_sync_generate(b, sb, &answer);
+	msg = message_of(&answer);
+	assert_int_equal(msg.n_changes, 1);
+	am_sync_free(sa);
+	am_sync_free(sb);
+	am_buf_free(&m);
+	am_buf_free(&answer);
+	am_free(a);
+	am_free(b);
+}
+
 /* An answer is lost and only one side begins anew: the other's memory of what it
  * sent must not keep them apart (upstream issues 772, 1284). */
 static void test_lost_answer(void **state)
@@ -270,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_one_change_goes_alone),
 		cmocka_unit_test(test_state_survives),
 		cmocka_unit_test(test_reset_message),
+		cmocka_unit_test(test_equal_heads),
 		cmocka_unit_test(test_lost_answer),
 		cmocka_unit_test(test_strip_changes),
 		cmocka_unit_test(test_v1_peer),
