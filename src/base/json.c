@@ -4,24 +4,22 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/json_grammar.h"
+
 struct json_object *json_parse(const void *p, size_t n)
 {
-	if (n > INT_MAX)
+	if (n > INT_MAX || !json_is_text(p, n))
 		return NULL;
 	struct json_tokener *t = json_tokener_new_ex(JSON_DEPTH_MAX);
 	if (!t)
 		return NULL;
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(t, JSON_TOKENER_VALIDATE_UTF8);
 	struct json_object *obj = json_tokener_parse_ex(t, p, (int)n);
-	enum json_tokener_error err = json_tokener_get_error(t);
-	if (err == json_tokener_continue) /* a bare number ends only with the text */
-		obj = json_tokener_parse_ex(t, "", 1), err = json_tokener_get_error(t);
-	else if (err == json_tokener_success)
-		for (size_t i = json_tokener_get_parse_end(t); i < n; i++)
-			if (!strchr(" \t\r\n", ((const char *)p)[i]) || !((const char *)p)[i])
-				err = json_tokener_error_parse_unexpected;
+	if (json_tokener_get_error(t) == json_tokener_continue) /* a bare number ends only with the text */
+		obj = json_tokener_parse_ex(t, "", 1);
+	bool good = json_tokener_get_error(t) == json_tokener_success;
 	json_tokener_free(t);
-	if (err != json_tokener_success) {
+	if (!good) {
 		json_object_put(obj);
 		return NULL;
 	}
