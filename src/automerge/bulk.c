@@ -427,27 +427,29 @@ int am_ops_load_end(am_doc *doc)
 
 /* ---- rows out ---- */
 
+/* Every field is set here: clearing the record before takes longer than all of this. */
 static void span_to_op(const struct am_ops *ops, const struct am_span *x, uint32_t k, am_op *ret)
 {
 	const struct am_obj *o = &ops->obj.p[x->obj];
 	uint32_t off = am_span_offset(ops, x, k);
 
-	*ret = (am_op){.id = am_id_plus(x->id, k), .obj = o->id, .run = x->n - k, .insert = x->flags & AM_SPAN_INSERT,
-		       .expand = x->flags & AM_SPAN_EXPAND, .action = x->action,
-		       .meta = (uint64_t)(x->val_n - off) << 4 | x->vtype, .val = (const uint8_t *)""};
-	if (ops->heap.p)
-		ret->val = ops->heap.p + x->val + off;
-	if (am_obj_is_map(o)) {
-		ret->key_is_str = true;
-		ret->key = ops->names.p + ops->key.p[x->key.ctr].off;
-		ret->key_n = ops->key.p[x->key.ctr].n;
-	} else {
-		ret->elem = k ? am_id_plus(x->id, k - 1) : x->key;
-	}
-	if (x->mark != AM_NONE) {
-		ret->mark = ops->names.p + ops->key.p[x->mark].off;
-		ret->mark_n = ops->key.p[x->mark].n;
-	}
+	ret->id = am_id_plus(x->id, k);
+	ret->obj = o->id;
+	ret->run = x->n - k;
+	ret->insert = x->flags & AM_SPAN_INSERT;
+	ret->expand = x->flags & AM_SPAN_EXPAND;
+	ret->action = x->action;
+	ret->step = 0;
+	ret->meta = (uint64_t)(x->val_n - off) << 4 | x->vtype;
+	ret->val = ops->heap.p ? ops->heap.p + x->val + off : (const uint8_t *)"";
+	ret->key_is_str = am_obj_is_map(o);
+	ret->elem = ret->key_is_str ? (am_id){0, 0} : k ? am_id_plus(x->id, k - 1) : x->key;
+	ret->key = ret->key_is_str ? ops->names.p + ops->key.p[x->key.ctr].off : NULL;
+	ret->key_n = ret->key_is_str ? ops->key.p[x->key.ctr].n : 0;
+	ret->mark = x->mark != AM_NONE ? ops->names.p + ops->key.p[x->mark].off : NULL;
+	ret->mark_n = x->mark != AM_NONE ? ops->key.p[x->mark].n : 0;
+	ret->refs = NULL;
+	ret->n_refs = 0;
 }
 
 static int row_succs(am_doc *doc, const struct am_span *x, am_op *op)
@@ -494,22 +496,66 @@ static int emit_chain(am_doc *doc, uint32_t s, am_ops_row_fn fn, void *ctx)
 	return rc;
 }
 
+static int emit_elem(am_doc *doc, uint32_t s, am_ops_row_fn fn, void *ctx)
+{
+	return doc->ops->span.p[s].reg == AM_NONE ? emit_row(doc, s, fn, ctx) : emit_chain(doc, s, fn, ctx);
+}
+
+static int emit_sequence(am_doc *doc, uint32_t obj, am_ops_row_fn fn, void *ctx)
+{
+	struct am_ops *ops = doc->ops;
+	uint32_t root = ops->obj.p[obj].s.root;
+	int rc = AM_OK;
+
+	if (am_seq_is_alone(root))
+		return emit_elem(doc, am_seq_first(ops, obj), fn, ctx);
+	for (uint32_t leaf = am_seq_first_leaf(ops, obj); leaf != AM_NONE; leaf = ops->node.p[leaf].next) {
+		am_seq_prefetch(ops, ops->node.p[leaf].next);
+		for (unsigned k = 0; k < ops->node.p[leaf].n && rc == AM_OK; k++)
+			rc = emit_elem(doc, ops->node.p[leaf].slot[k], fn, ctx);
+	}
+	return rc;
+}
+
 static int emit_object(am_doc *doc, uint32_t obj, am_ops_row_fn fn, void *ctx)
 {
 	struct am_ops *ops = doc->ops;
-	int rc = AM_OK;
+	int rc;
 
-	if (am_obj_is_map(&ops->obj.p[obj])) {
-		rc = am_map_sort(doc, obj);
-		for (uint32_t r = ops->obj.p[obj].m.first; r != AM_NONE && rc == AM_OK; r = ops->reg.p[r].next)
-			rc = emit_chain(doc, ops->reg.p[r].head, fn, ctx);
-		return rc;
-	}
-	for (uint32_t s = am_seq_first(ops, obj); s != AM_NONE && rc == AM_OK; s = am_seq_next(ops, s)) {
-		const struct am_span *x = &ops->span.p[s];
-		rc = x->reg == AM_NONE ? emit_row(doc, s, fn, ctx) : emit_chain(doc, s, fn, ctx);
-	}
+	if (!am_obj_is_map(&ops->obj.p[obj]))
+		return emit_sequence(doc, obj, fn, ctx);
+	rc = am_map_sort(doc, obj);
+	for (uint32_t r = ops->obj.p[obj].m.first; r != AM_NONE && rc == AM_OK; r = ops->reg.p[r].next)
+		rc = emit_chain(doc, ops->reg.p[r].head, fn, ctx);
 	return rc;
+}
+
+/* Objects lie anywhere in the pools, and are visited once: waiting for memory would
+ * be most of the work. So it is asked for ahead, first for what leads to the rows of
+ * an object, later for the rows. */
+#define AHEAD_FAR 16
+#define AHEAD_NEAR 8
+
+static void prefetch_object(const struct am_ops *ops, uint32_t obj)
+{
+	const struct am_obj *o = &ops->obj.p[obj];
+
+	if (am_obj_is_map(o) && o->m.first != AM_NONE)
+		__builtin_prefetch(&ops->reg.p[o->m.first]);
+	else if (!am_obj_is_map(o) && o->s.root != AM_NONE && !am_seq_is_alone(o->s.root))
+		am_node_prefetch(ops, o->s.root);
+}
+
+static void prefetch_rows(const struct am_ops *ops, uint32_t obj)
+{
+	const struct am_obj *o = &ops->obj.p[obj];
+
+	if (am_obj_is_map(o) && o->m.first != AM_NONE)
+		am_span_prefetch(ops, ops->reg.p[o->m.first].head);
+	else if (!am_obj_is_map(o) && am_seq_is_alone(o->s.root))
+		am_span_prefetch(ops, am_seq_first(ops, obj));
+	else if (!am_obj_is_map(o))
+		am_seq_prefetch(ops, am_seq_first_leaf(ops, obj));
 }
 
 /* Object slots by id, *ret for the caller to free. */
@@ -540,8 +586,13 @@ int am_ops_each_row(am_doc *doc, am_ops_row_fn fn, void *ctx)
 
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < doc->ops->obj.n && rc == AM_OK; i++)
+	for (size_t i = 0, n = doc->ops->obj.n; i < n && rc == AM_OK; i++) {
+		if (i + AHEAD_FAR < n)
+			prefetch_object(doc->ops, objects[i + AHEAD_FAR].a);
+		if (i + AHEAD_NEAR < n)
+			prefetch_rows(doc->ops, objects[i + AHEAD_NEAR].a);
 		rc = emit_object(doc, objects[i].a, fn, ctx);
+	}
 	am_mem_free(&doc->a, objects);
 	return rc;
 }

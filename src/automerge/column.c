@@ -5,25 +5,26 @@
 void am_rle_enc_init(struct am_rle_enc *e, const am_allocator *a, enum am_rle_kind kind)
 {
 	*e = (struct am_rle_enc){.kind = (uint8_t)kind};
-	e->out.a = e->lit.a = a;
+	e->out.a = a;
 }
 
 void am_rle_enc_fini(struct am_rle_enc *e)
 {
 	am_out_free(&e->out);
-	am_out_free(&e->lit);
 }
 
 void am_rle_enc_reset(struct am_rle_enc *e)
 {
-	e->out.n = e->lit.n = 0;
-	e->out.err = e->lit.err = 0;
+	e->out.n = 0;
+	e->out.err = 0;
 	e->lit_n = e->run = 0;
 	e->any = e->null = false;
 }
 
-static void put_value(const struct am_rle_enc *e, struct am_out *o)
+static void put_value(struct am_rle_enc *e)
 {
+	struct am_out *o = &e->out;
+
 	switch (e->kind) {
 	case AM_RLE_UINT:
 		am_out_uleb(o, e->v);
@@ -36,14 +37,29 @@ static void put_value(const struct am_rle_enc *e, struct am_out *o)
 	}
 }
 
+static void put_literal(struct am_rle_enc *e)
+{
+	if (!e->lit_n++) {
+		am_out_byte(&e->out, 0);
+		e->lit_at = e->out.n;
+	}
+	put_value(e);
+}
+
+/* Writes the number of values before them; long runs move to make room for it. */
 static void flush_literal(struct am_rle_enc *e)
 {
-	if (!e->lit_n)
-		return;
-	am_out_sleb(&e->out, -(int64_t)e->lit_n);
-	am_out_put(&e->out, e->lit.p, e->lit.n);
+	uint8_t head[AM_LEB_MAX], *values;
+	size_t more = am_sleb_write(head, -(int64_t)e->lit_n) - 1;
+
+	if (e->lit_n && am_out_need(&e->out, more)) {
+		values = e->out.p + e->lit_at;
+		if (more)
+			memmove(values + more, values, e->out.n - e->lit_at);
+		memcpy(values - 1, head, more + 1);
+		e->out.n += more;
+	}
 	e->lit_n = 0;
-	e->lit.n = 0;
 }
 
 void am_rle_flush_group(struct am_rle_enc *e)
@@ -53,12 +69,11 @@ void am_rle_flush_group(struct am_rle_enc *e)
 		am_out_byte(&e->out, 0);
 		am_out_uleb(&e->out, e->run);
 	} else if (e->run == 1) {
-		put_value(e, &e->lit);
-		e->lit_n++;
+		put_literal(e);
 	} else {
 		flush_literal(e);
 		am_out_sleb(&e->out, (int64_t)e->run);
-		put_value(e, &e->out);
+		put_value(e);
 	}
 	e->run = 0;
 	e->null = false;
@@ -91,8 +106,6 @@ void am_rle_finish(struct am_rle_enc *e)
 	if (e->run)
 		am_rle_flush_group(e);
 	flush_literal(e);
-	if (e->lit.err)
-		e->out.err = e->lit.err;
 }
 
 void am_bool_enc_reset(struct am_bool_enc *e)

@@ -8,8 +8,9 @@
 enum am_rle_kind { AM_RLE_UINT, AM_RLE_INT, AM_RLE_STR };
 
 struct am_rle_enc {
-	struct am_out out, lit; /* finished segments; values of the pending literal run */
-	uint64_t lit_n;
+	struct am_out out;      /* finished segments, then the pending literal run */
+	size_t lit_at;          /* where its values begin; before them a byte for their number */
+	uint64_t lit_n;         /* how many they are, 0 = no literal run */
 	uint64_t run;           /* pending group: `run` equal values, 0 = none */
 	uint64_t v;
 	const uint8_t *s;       /* strings: borrowed until the value changes */

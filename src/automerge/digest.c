@@ -6,7 +6,7 @@
 /* What is large is compressed fast: a fifth of the time for a twentieth of the size. */
 #define LEVEL_SMALL 4
 #define LEVEL_LARGE 1
-#define LARGE_BYTES 32768
+#define LARGE_BYTES 16384
 
 void am_deflater_fini(struct am_deflater *d)
 {

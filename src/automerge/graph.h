@@ -107,6 +107,7 @@ struct am_row_deps {
 struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row);
 static inline uint32_t am_dep(const struct am_row_deps *d, size_t i) { return d->list ? d->list[i] : d->one; }
 int64_t am_graph_time(const struct am_graph *g, uint32_t row);
+struct am_bytes am_graph_text(const struct am_graph *g, uint32_t i); /* i: into texts; AM_NONE: empty */
 struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row);
 struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row);
 /* First row behind run i. */

@@ -73,7 +73,7 @@ int64_t am_graph_time(const struct am_graph *g, uint32_t row)
 	return g->time.p[lo].time;
 }
 
-static struct am_bytes text_at(const struct am_graph *g, uint32_t i)
+struct am_bytes am_graph_text(const struct am_graph *g, uint32_t i)
 {
 	if (i == AM_NONE)
 		return (struct am_bytes){(const uint8_t *)"", 0};
@@ -84,14 +84,14 @@ struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_more *m = more_of(g, row);
 
-	return text_at(g, m ? m->message : AM_NONE);
+	return am_graph_text(g, m ? m->message : AM_NONE);
 }
 
 struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_more *m = more_of(g, row);
 
-	return text_at(g, m ? m->extra : AM_NONE);
+	return am_graph_text(g, m ? m->extra : AM_NONE);
 }
 
 /* ---- texts ---- */
@@ -111,7 +111,7 @@ static size_t text_slot(const struct am_graph *g, const uint8_t *p, size_t n)
 		x = x << 8 | p[i];
 	h = (h ^ x) * 0x94d049bb133111ebu;
 	for (i = (size_t)((h ^ h >> 29) & 0xffffffffu) * g->text_slot.n >> 32; g->text_slot.p[i] != AM_NONE;) {
-		struct am_bytes b = text_at(g, g->text_slot.p[i]);
+		struct am_bytes b = am_graph_text(g, g->text_slot.p[i]);
 
 		if (b.n == n && memcmp(b.p, p, n) == 0)
 			break;
@@ -125,7 +125,7 @@ static void texts_refill(struct am_graph *g)
 	if (g->text_slot.n)
 		memset(g->text_slot.p, 0xff, g->text_slot.n * sizeof *g->text_slot.p);
 	for (size_t i = 0; i < g->texts.n; i++) {
-		struct am_bytes b = text_at(g, (uint32_t)i);
+		struct am_bytes b = am_graph_text(g, (uint32_t)i);
 
 		g->text_slot.p[text_slot(g, b.p, b.n)] = (uint32_t)i;
 	}

@@ -266,6 +266,19 @@ uint32_t am_seq_first(const struct am_ops *ops, uint32_t obj)
 	return leaf == AM_NONE ? AM_NONE : node_at(ops, leaf)->slot[0];
 }
 
+uint32_t am_seq_first_leaf(const struct am_ops *ops, uint32_t obj)
+{
+	return edge_leaf(ops, ops->obj.p[obj].s.root, false);
+}
+
+void am_seq_prefetch(const struct am_ops *ops, uint32_t leaf)
+{
+	if (leaf == AM_NONE)
+		return;
+	for (unsigned k = 0; k < node_at(ops, leaf)->n; k++)
+		am_span_prefetch(ops, node_at(ops, leaf)->slot[k]);
+}
+
 uint32_t am_seq_last(const struct am_ops *ops, uint32_t obj)
 {
 	uint32_t root = ops->obj.p[obj].s.root, leaf;

@@ -18,6 +18,10 @@ void am_seq_remove(struct am_ops *ops, uint32_t obj, uint32_t s);
 /* Stores the width of s as it is now. */
 void am_seq_update(struct am_ops *ops, uint32_t obj, uint32_t s);
 uint32_t am_seq_first(const struct am_ops *ops, uint32_t obj);
+/* Node of the first spans; node.p[leaf].next leads to the others. Not for a single span. */
+uint32_t am_seq_first_leaf(const struct am_ops *ops, uint32_t obj);
+/* Asks the processor for the spans of a leaf (AM_NONE: of none) before they are needed. */
+void am_seq_prefetch(const struct am_ops *ops, uint32_t leaf);
 uint32_t am_seq_last(const struct am_ops *ops, uint32_t obj);
 uint32_t am_seq_next(const struct am_ops *ops, uint32_t s);
 uint32_t am_seq_prev(const struct am_ops *ops, uint32_t s);

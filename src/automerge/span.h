@@ -119,6 +119,17 @@ static inline bool am_span_visible(const struct am_span *s)
 {
 	return !(s->flags & AM_SPAN_HIDDEN) && s->action != AM_ACT_INC;
 }
+/* Asking the processor for records before they are needed; they do not keep to the lines of its cache. */
+static inline void am_node_prefetch(const struct am_ops *ops, uint32_t i)
+{
+	__builtin_prefetch(&ops->node.p[i].parent);
+	__builtin_prefetch(&ops->node.p[i].slot[AM_NODE_MAX - 1]);
+}
+static inline void am_span_prefetch(const struct am_ops *ops, uint32_t s)
+{
+	__builtin_prefetch(&ops->span.p[s].id);
+	__builtin_prefetch(&ops->span.p[s].action);
+}
 static inline bool am_obj_is_map(const struct am_obj *o) { return o->type == AM_MAP; }
 /* Previous span of a register. */
 static inline uint32_t am_span_prev(const struct am_span *s)
