@@ -35,7 +35,7 @@ struct cell_result {
 struct run {
 	const struct cli *cli;
 	const char *output;  /* --output */
-	int64_t timeout_s;   /* per cell; 0 = none */
+	int64_t timeout_s;   /* of each cell, from when it starts running; 0 = none */
 	bool json;
 	char *id;            /* path or UUID */
 	struct session session;
@@ -172,7 +172,8 @@ struct running {
 	size_t index;  /* among all cells */
 	size_t number; /* among code cells, from 1 */
 	char *execution_id;
-	int64_t started, shown;
+	int64_t queued, shown;
+	int64_t started; /* 0 while it waits for what others queued before it */
 	struct show show;
 };
 
@@ -196,13 +197,15 @@ static void outputs_show(struct run *run, struct running *c, bool final)
 	replica_outputs_fini(&outputs);
 }
 
-/* The state document says when it is over, and the notebook has the outputs by
- * then (protocol.md 16.4). */
-static enum cell_outcome outcome_look(struct run *run, const struct running *c)
+/* The state document says when it starts and when it is over, and the notebook has
+ * the outputs by then (protocol.md 16.4). */
+static enum cell_outcome outcome_look(struct run *run, struct running *c)
 {
 	enum cell_outcome outcome = CELL_NOT_RUN;
 	char *status = replica_execution_status(run->session.state, c->execution_id);
 	char *kernel = replica_kernel_status(run->session.state);
+	if (!c->started && *status && strcmp(status, "queued") != 0)
+		c->started = client_now_ms();
 	if (!strcmp(status, "done"))
 		outcome = CELL_DONE;
 	else if (!strcmp(status, "error"))
@@ -219,21 +222,38 @@ static enum cell_outcome outcome_look(struct run *run, const struct running *c)
 	return outcome;
 }
 
-/* Pumps until the cell has ended or the time is up (0 = no limit). */
-static enum cell_outcome outcome_wait(struct run *run, struct running *c, int64_t deadline, bool stop_on_signal)
+/* Of what others queued before the cell nothing counts against it. */
+static bool is_over_time(const struct running *c, int64_t limit_ms, int64_t now)
+{
+	return limit_ms && c->started && now - c->started >= limit_ms;
+}
+
+static void progress_show(struct run *run, struct running *c, int64_t now)
+{
+	if (now - c->shown < REFRESH_MS)
+		return;
+	c->shown = now;
+	outputs_show(run, c, false);
+	if (c->started)
+		bar_show(run, c->number, "running", now - c->started);
+	else
+		bar_show(run, c->number, "waiting", now - c->queued);
+}
+
+/* Pumps until the cell has ended or, when stoppable, has run for longer than the
+ * limit or a signal came; otherwise until the deadline (0 = none). */
+static enum cell_outcome outcome_wait(struct run *run, struct running *c, bool stoppable, int64_t deadline)
 {
 	for (;;) {
 		enum cell_outcome outcome = outcome_look(run, c);
 		int64_t now = client_now_ms();
 		if (outcome != CELL_NOT_RUN)
 			return outcome;
-		if ((deadline && now >= deadline) || (stop_on_signal && interrupted))
+		if (deadline && now >= deadline)
 			return CELL_NOT_RUN;
-		if (now - c->shown >= REFRESH_MS) {
-			c->shown = now;
-			outputs_show(run, c, false);
-			bar_show(run, c->number, "running", now - c->started);
-		}
+		if (stoppable && (interrupted || is_over_time(c, run->timeout_s * 1000, now)))
+			return CELL_NOT_RUN;
+		progress_show(run, c, now);
 		int r = session_pump(&run->session, now + REFRESH_MS);
 		if (r < 0 && r != -EINTR) {
 			run->lost = true;
@@ -277,7 +297,7 @@ static void cell_stop(struct run *run, struct running *c)
 				       : xasprintf("cell %zu did not end within %lld s", c->number,
 					(long long)run->timeout_s);
 	kernel_interrupt(run);
-	outcome_wait(run, c, client_now_ms() + INTERRUPT_MS, false);
+	outcome_wait(run, c, false, client_now_ms() + INTERRUPT_MS);
 }
 
 static void cell_report(struct run *run, const struct running *c, int64_t ms)
@@ -315,14 +335,13 @@ static void error_find(struct run *run, struct running *c)
 /* True: go on with the next cell. */
 static bool cell_run(struct run *run, size_t index, size_t number)
 {
-	struct running c = {.index = index, .number = number, .started = client_now_ms()};
+	struct running c = {.index = index, .number = number, .queued = client_now_ms()};
 	struct cell_result *result = &run->results[index];
 	show_init(&c.show, run->cli, &run->blobs);
 	cell_announce(run, number, run->cells.list.p[index].source);
 	result->outcome = CELL_ERROR;
 	if (execution_queue(run, &c) == 0) {
-		int64_t deadline = run->timeout_s ? c.started + run->timeout_s * 1000 : 0;
-		result->outcome = outcome_wait(run, &c, deadline, true);
+		result->outcome = outcome_wait(run, &c, true, 0);
 		if (result->outcome == CELL_NOT_RUN) {
 			result->outcome = interrupted ? CELL_CANCELLED : CELL_TIMEOUT;
 			cell_stop(run, &c);
@@ -331,7 +350,7 @@ static bool cell_run(struct run *run, size_t index, size_t number)
 		if (run->json && result->outcome == CELL_ERROR)
 			error_find(run, &c);
 	}
-	result->ms = client_now_ms() - c.started;
+	result->ms = client_now_ms() - (c.started ? c.started : c.queued);
 	cell_report(run, &c, result->ms);
 	if (result->outcome != CELL_DONE)
 		failure_from_output(run, &c);
@@ -386,26 +405,42 @@ static int copy_write(const char *from, const char *to)
 	return r;
 }
 
-/* Saves in place; a notebook without a file goes to --output. */
+/* Saves to a path, or in place (NULL). 0 and the path it is at, or why not. */
+static int save_request(struct run *run, const char *path, char **ret_saved, char **ret_why)
+{
+	const struct request q = {.action = REQUEST_SAVE_NOTEBOOK, .path = path};
+	struct response r;
+	int result = session_request(&run->session, &q, SESSION_REQUEST_MS, NULL, &r, ret_why);
+	run->lost |= result < 0;
+	if (result < 0)
+		return result;
+	if (r.result == RESPONSE_NOTEBOOK_SAVED) {
+		*ret_saved = xstrdup(r.path);
+	} else {
+		*ret_why = response_problem(&r);
+		result = -EPROTO;
+	}
+	response_fini(&r);
+	return result;
+}
+
+/* A notebook without a file goes to --output. Where a notebook's own file cannot be written, what --output
+ * asks for is written all the same. */
 static int notebook_save(struct run *run, const char *output)
 {
-	const struct request q = {.action = REQUEST_SAVE_NOTEBOOK, .path = run->id[0] == '/' ? NULL : output};
-	struct response r;
-	char *why = NULL;
-	int result = session_request(&run->session, &q, SESSION_REQUEST_MS, NULL, &r, &why);
-	if (result == 0 && r.result != RESPONSE_NOTEBOOK_SAVED) {
-		why = response_problem(&r);
-		result = -EPROTO;
-	} else if (result == 0) {
-		run->saved_path = xstrdup(r.path);
-	}
-	if (result == 0 || result == -EPROTO)
-		response_fini(&r);
-	if (result < 0 && !run->failure)
+	char *why = NULL, *why_copy = NULL;
+	bool own_file = run->id[0] == '/';
+	int result = save_request(run, own_file ? NULL : output, &run->saved_path, &why);
+	if (result == -EPROTO && own_file && output && save_request(run, output, &run->copy_path, &why_copy) == 0) {
+		fprintf(stderr, "Warning: only %s is written: %s\n", run->copy_path, why);
+		result = 0;
+	} else if (result < 0 && !run->failure) {
 		run->failure = xstrdup(why);
-	else if (result < 0)
+	} else if (result < 0) {
 		cli_error(run->cli, "%s", why);
+	}
 	free(why);
+	free(why_copy);
 	return result;
 }
 
@@ -429,12 +464,14 @@ static void save(struct run *run)
 {
 	char *output = run->output ? output_target(run->output) : NULL;
 	int r = run->lost ? -EPIPE : notebook_save(run, output);
-	if (r == 0 && output && !is_same_file(output, run->saved_path))
-		r = copy_write(run->saved_path, output);
-	if (r < 0 && run->saved_path && !run->failure)
-		run->failure = xasprintf("cannot write %s: %s", output, strerror(-r));
-	if (r == 0 && output)
-		run->copy_path = xstrdup(output);
+	if (r == 0 && output && run->saved_path) {
+		if (!is_same_file(output, run->saved_path))
+			r = copy_write(run->saved_path, output);
+		if (r == 0)
+			run->copy_path = xstrdup(output);
+		else if (!run->failure)
+			run->failure = xasprintf("cannot write %s: %s", output, strerror(-r));
+	}
 	free(output);
 }
 
@@ -498,7 +535,7 @@ static int report(struct run *run, int64_t ms)
 				(long long)(ms / 1000), (long long)(ms / 100 % 10));
 		if (run->saved_path)
 			printf("Saved %s\n", run->saved_path);
-		if (run->copy_path && strcmp(run->copy_path, run->saved_path) != 0)
+		if (run->copy_path && (!run->saved_path || strcmp(run->copy_path, run->saved_path) != 0))
 			printf("Saved %s\n", run->copy_path);
 		if (run->failure)
 			cli_error(run->cli, "%s", run->failure);
@@ -510,6 +547,10 @@ static int run_connected(struct run *run)
 {
 	int64_t started = client_now_ms();
 	replica_cells_read(run->session.doc, &run->cells);
+	if (run->id[0] != '/' && !run->cells.list.n) {
+		run->failure = xasprintf("there is no notebook %s, or it has no cells", run->id);
+		return report(run, 0);
+	}
 	run->results = xcalloc(run->cells.list.n + 1, sizeof *run->results);
 	for (size_t i = 0; i < run->cells.list.n; i++)
 		run->n_code += is_code(&run->cells.list.p[i]) && !is_blank(run->cells.list.p[i].source);
@@ -534,37 +575,35 @@ static int session_start(struct run *run, char **ret_why)
 	return r;
 }
 
-/* A file must be there: a typo is no new notebook. */
-static char *notebook_find(const struct cli *cli, const char *arg)
+/* A file must be there: a typo is no new notebook. Sets id, and failure when there is nothing to run. */
+static void notebook_find(struct run *run, const char *arg)
 {
 	struct stat st;
 	char uuid[UUID_TEXT];
-	if (stat(arg, &st) < 0) {
-		if (errno == ENOENT && uuid_parse(arg, uuid))
-			return xstrdup(uuid);
-		cli_error(cli, "cannot read %s: %s", arg, strerror(errno));
-		return NULL;
+	if (stat(arg, &st) == 0) {
+		run->id = path_absolute(arg);
+		if (!S_ISREG(st.st_mode))
+			run->failure = xasprintf("%s is not a notebook file", arg);
+	} else if (errno == ENOENT && uuid_parse(arg, uuid)) {
+		run->id = xstrdup(uuid);
+	} else {
+		run->failure = xasprintf("cannot read %s: %s", arg, strerror(errno));
+		run->id = path_absolute(arg);
 	}
-	if (!S_ISREG(st.st_mode)) {
-		cli_error(cli, "%s is not a notebook file", arg);
-		return NULL;
-	}
-	return path_absolute(arg);
 }
 
 static int run_notebook(struct run *run)
 {
-	char *why = NULL;
 	int status;
 	signals_catch();
-	if (session_start(run, &why) < 0) {
-		status = cli_error(run->cli, "%s", why);
+	if (run->failure || session_start(run, &run->failure) < 0) {
+		status = report(run, 0);
 	} else {
 		status = run_connected(run);
 		blobs_fini(&run->blobs);
 		session_close(&run->session);
 	}
-	free(why);
+	free(run->id);
 	replica_cells_fini(&run->cells);
 	free(run->results);
 	free(run->failure);
@@ -579,7 +618,7 @@ int cmd_exec(const struct cli *cli, const struct command *cmd, int argc, char **
 	const struct option_spec specs[] = {
 		{'o', "output", OPTION_TEXT, &run.output, "<FILE>", "Also write the executed notebook there"},
 		{0, "timeout", OPTION_NUMBER, &run.timeout_s, "<SECONDS>",
-			"Give up on a cell after this long [default: never]"},
+			"Give up on a cell that has run for this long [default: never]"},
 		{0, "json", OPTION_FLAG, &run.json, NULL, "Print one JSON object instead of text"},
 	};
 	struct args args;
@@ -588,8 +627,6 @@ int cmd_exec(const struct cli *cli, const struct command *cmd, int argc, char **
 		return status;
 	if (run.timeout_s > TIMEOUT_MAX)
 		run.timeout_s = TIMEOUT_MAX;
-	run.id = notebook_find(cli, args.p[0]);
-	status = run.id ? run_notebook(&run) : CLI_FAILED;
-	free(run.id);
-	return status;
+	notebook_find(&run, args.p[0]);
+	return run_notebook(&run);
 }

@@ -1,8 +1,10 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/standard.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
@@ -25,6 +27,16 @@ static void banner_print(const struct cli *cli)
 		slogans[(unsigned long)now.tv_nsec / 1000 % 8], cli_style(cli->color_out, STYLE_RESET));
 }
 
+/* What was printed has to be there in the end: a full disk behind stdout is a failure. */
+static int output_end(const struct cli *cli, int status)
+{
+	bool failed = ferror(stdout) != 0;
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return status;
+	return cli_error(cli, "cannot write the output: %s", errno ? strerror(errno) : "an earlier part was lost");
+}
+
 int main(int argc, char **argv)
 {
 	enum release_channel channel = channel_of(argc ? argv[0] : NULL);
@@ -36,9 +48,10 @@ int main(int argc, char **argv)
 		.color_out = color && isatty(STDOUT_FILENO),
 		.color_err = color && isatty(STDERR_FILENO),
 	};
+	standard_streams_open();
 	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
 		printf("runt %s\n", CLI_VERSION);
-		return CLI_OK;
+		return output_end(&cli, CLI_OK);
 	}
 	int status;
 	if (paths_init(&cli.paths, channel) < 0) {
@@ -52,5 +65,5 @@ int main(int argc, char **argv)
 		status = cli_dispatch(&cli, cli_commands, cli.program, argc, argv);
 	}
 	paths_fini(&cli.paths);
-	return fflush(stdout) == 0 ? status : CLI_FAILED;
+	return output_end(&cli, status);
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "base/standard.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
 #include "version.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 	struct arguments a = {.uv = 3, .conda = 3, .cells = -1};
 	int status;
 	alloc_setup();
+	standard_streams_open();
 	status = parse(argc, argv, &a);
 	if (status >= 0)
 		return status;

@@ -76,7 +76,7 @@ int request_decode(const void *p, size_t n, struct request *ret_request, char **
 	if (r == -EBADMSG && is_other_json(p, n)) {
 		r = -EINVAL;
 		if (ret_why)
-			*ret_why = xstrdup("Invalid request: a JSON object was expected");
+			*ret_why = xstrdup("a JSON object was expected");
 	}
 	if (ret_id && (r == -ENOTSUP || r == -EINVAL))
 		*ret_id = id_peek(p, n);

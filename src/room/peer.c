@@ -16,6 +16,7 @@
 #define PEER_SILENT_STOP 16
 #define PEER_STATE_REOFFER HOST_MS(300) /* protocol.md 12.2 */
 #define PEER_RENAME_REPEAT HOST_SEC(1)
+#define PEER_SHUTDOWN_SHOWN HOST_MS(100)
 
 static am_doc *slot_doc(const struct peer *peer, const struct peer_slot *slot)
 {
@@ -141,7 +142,7 @@ static void pump(struct peer *peer)
 		return;
 	for (size_t i = 0; i < peer->n_slots; i++) {
 		struct peer_slot *slot = &peer->slots[i];
-		if (slot->face->document == FACE_DOC_NOTEBOOK || !slot->dirty)
+		if (slot->face->document == FACE_DOC_NOTEBOOK || !slot->dirty || peer->hold_shutdown)
 			continue;
 		slot->dirty = false;
 		send_sync(peer, slot);
@@ -482,9 +483,43 @@ static void rename_again(void *ctx)
 	room_touch(peer->room);
 }
 
+static void show_shutdown(struct peer *peer)
+{
+	peer->hold_shutdown = false;
+	host_timer_stop(&peer->shutdown_timer);
+}
+
+static void shutdown_is_over(void *ctx)
+{
+	struct peer *peer = ctx;
+	show_shutdown(peer);
+	room_touch(peer->room);
+}
+
+void peer_shut_down(struct peer *peer)
+{
+	peer->hold_shutdown = peer->face.face->serial_requests;
+	if (peer->hold_shutdown)
+		host_timer_start(&peer->shutdown_timer, PEER_SHUTDOWN_SHOWN);
+}
+
+void peer_launched(struct peer *peer)
+{
+	struct peer_slot *notebook = slot_for(peer, FACE_DOC_NOTEBOOK), *state = slot_for(peer, FACE_DOC_STATE);
+	size_t n;
+	if (!peer->face.face->serial_requests || !state || !state->dirty || peer->hold || !may_send(peer))
+		return;
+	const am_hash *heads = notebook_heads(peer->room->nb, &n);
+	if (notebook->dirty || !heads_equal(&notebook->last_theirs, heads, n))
+		return; /* outputs go before what is said of them */
+	state->dirty = false;
+	send_sync(peer, state);
+}
+
 void peer_hold(struct peer *peer)
 {
 	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
+	show_shutdown(peer);
 	peer->hold = peer->face.face->serial_requests;
 	if (peer->hold && slot && am_sync_in_flight(slot->sync))
 		slot->resend = true;
@@ -581,6 +616,7 @@ struct peer *peer_attach(struct room *room, const struct face *face, const struc
 	}
 	host_timer_init(&peer->state_timer, room->svc->host, offer_state_again, peer);
 	host_timer_init(&peer->rename_timer, room->svc->host, rename_again, peer);
+	host_timer_init(&peer->shutdown_timer, room->svc->host, shutdown_is_over, peer);
 	evict_cancel(room);
 	VEC_PUSH(&room->peers, peer);
 	room->had_peers = true;
@@ -604,6 +640,7 @@ static void peer_free(struct peer *peer)
 	VEC_FREE(&peer->presence);
 	host_timer_stop(&peer->state_timer);
 	host_timer_stop(&peer->rename_timer);
+	host_timer_stop(&peer->shutdown_timer);
 	heads_fini(&peer->unfolded);
 	free(peer->label);
 	free(peer);

@@ -49,11 +49,13 @@ struct peer {
 	struct pending *pending; /* the request being worked on */
 	VEC(struct buf) requests; /* those behind it */
 	bool hold;               /* 04 and 05 wait for the pending response */
+	bool hold_shutdown;      /* 05 waits a little: the kernel was shut down on request, and may start anew at once */
 	bool greeted;            /* the frames of the session order have been sent */
 	bool gone;
 	struct heads unfolded;   /* moved here by a fold: heads it has not acknowledged yet */
 	unsigned rename_tells;   /* room_renamed still to be told after the next 00 in */
 	struct host_timer state_timer; /* re-offer of the state document */
+	struct host_timer shutdown_timer; /* ends hold_shutdown */
 	struct host_timer rename_timer;
 };
 
@@ -64,6 +66,12 @@ struct peer *peer_by_token(struct room *room, uint64_t token);
  * are held, and one still on its way is taken for lost. */
 void peer_hold(struct peer *peer);
 void peer_release(struct peer *peer);
+/* March's clients end a run at once when their replica says `shutdown` as they begin to wait, and what tells them of
+ * a new start may reach them too late for a run right behind it (clients.md T2). So the state goes out directly
+ * behind the answer to a launch, before broadcasts; and a shutdown asked for shows in the asker's state only when no
+ * request follows it for a moment: who stops and starts never sees it. */
+void peer_launched(struct peer *peer);
+void peer_shut_down(struct peer *peer);
 /* What an execution or change of this peer is attributed to. */
 const char *peer_label(const struct peer *peer);
 

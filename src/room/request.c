@@ -54,11 +54,14 @@ static void send_response(struct peer *peer, struct response *r)
 static void end(struct pending *p)
 {
 	struct peer *peer = p->peer;
+	bool launch = p->action == REQUEST_LAUNCH_KERNEL;
 	pending_free(p);
 	if (!peer)
 		return;
 	peer->pending = NULL;
 	peer_release(peer);
+	if (launch)
+		peer_launched(peer);
 	request_next(peer);
 }
 
@@ -336,6 +339,7 @@ static void shutdown_kernel(struct pending *p, const struct request *r)
 	}
 	room_launch_cancel(room);
 	kernel_shutdown(room->kernel);
+	peer_shut_down(p->peer);
 	answer(p, RESPONSE_KERNEL_SHUTTING_DOWN);
 }
 
@@ -577,7 +581,7 @@ void request_next(struct peer *peer)
 		VEC_REMOVE(&peer->requests, 0);
 		/* Somebody up the stack still needs the peer, so this is told, not a reason to close. */
 		if (begin(peer, next.p, next.n) < 0)
-			answer_unreadable(peer, -EBADMSG, NULL, "Invalid request: not JSON");
+			answer_unreadable(peer, -EBADMSG, NULL, "not JSON");
 		buf_free(&next);
 	}
 }
