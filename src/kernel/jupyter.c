@@ -217,9 +217,10 @@ void jupyter_execute_content(struct buf *out, const char *code, size_t n)
 
 void jupyter_complete_content(struct buf *out, const char *code, size_t cursor_pos)
 {
+	size_t n = strlen(code), end = utf8_count(code, n);
 	buf_append_str(out, "{\"code\":");
-	json_append_str(out, code, strlen(code));
-	buf_printf(out, ",\"cursor_pos\":%zu}", cursor_pos);
+	json_append_str(out, code, n);
+	buf_printf(out, ",\"cursor_pos\":%zu}", cursor_pos < end ? cursor_pos : end);
 }
 
 static void append_glob(struct buf *b, const char *pattern)

@@ -48,6 +48,8 @@ void jupyter_build(const struct jupyter_request *r, const void *key, size_t key_
 
 /* Content of the requests of kernels.md 5.2. */
 void jupyter_execute_content(struct buf *out, const char *code, size_t n);
+/* cursor_pos: in code points; past the end is the end (ipykernel gives no answer to it otherwise, and windows that
+ * count UTF-16 units pass it). */
 void jupyter_complete_content(struct buf *out, const char *code, size_t cursor_pos);
 /* pattern as a person types it: it is searched for literally, anywhere (kernels.md 12). */
 void jupyter_history_content(struct buf *out, const char *pattern, int64_t n, bool unique);

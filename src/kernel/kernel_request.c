@@ -224,29 +224,40 @@ static const char *message_type(struct json_object *message)
 	return NULL;
 }
 
-/* Arrays of numbers become bytes. False when some element is no array of bytes. */
-static bool read_buffers(struct json_object *message, struct comm_buffer **ret, size_t *ret_n)
+static struct comm_buffer read_buffer(struct json_object *numbers)
+{
+	size_t size = json_object_array_length(numbers), n = 0;
+	uint8_t *p = xmalloc(size + 1);
+	for (size_t i = 0; i < size; i++) {
+		struct json_object *v = json_object_array_get_idx(numbers, i);
+		if (json_object_is_type(v, json_type_int))
+			p[n++] = (uint8_t)json_object_get_int64(v);
+	}
+	return (struct comm_buffer){p, n};
+}
+
+/* Arrays of numbers become bytes; what is something else is skipped (protocol.md 6.2). */
+static struct comm_buffer *read_buffers(struct json_object *message, size_t *ret_n)
 {
 	struct json_object *list;
-	*ret = NULL;
 	*ret_n = 0;
 	if (json_get_array(message, "buffers", &list) < 0)
-		return true;
+		return NULL;
 	size_t n = json_object_array_length(list);
 	struct comm_buffer *buffers = xcalloc(n + 1, sizeof *buffers);
-	*ret = buffers;
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *bytes = json_object_array_get_idx(list, i);
-		if (!json_object_is_type(bytes, json_type_array))
-			return false;
-		size_t size = json_object_array_length(bytes);
-		uint8_t *p = xmalloc(size + 1);
-		buffers[i] = (struct comm_buffer){p, size};
-		*ret_n = i + 1;
-		for (size_t b = 0; b < size; b++)
-			p[b] = (uint8_t)json_object_get_int(json_object_array_get_idx(bytes, b));
+		struct json_object *numbers = json_object_array_get_idx(list, i);
+		if (json_object_is_type(numbers, json_type_array))
+			buffers[(*ret_n)++] = read_buffer(numbers);
 	}
-	return true;
+	return buffers;
+}
+
+static bool names_a_comm(struct json_object *message)
+{
+	struct json_object *content;
+	const char *comm_id;
+	return json_get_object(message, "content", &content) == 0 && json_get_str(content, "comm_id", &comm_id) == 0;
 }
 
 static void free_buffers(struct comm_buffer *buffers, size_t n)
@@ -287,19 +298,17 @@ int kernel_send_comm(struct kernel *k, struct json_object *message, uint64_t sen
 {
 	const char *type = message_type(message), *msg_id = NULL;
 	struct json_object *header;
-	struct comm_buffer *buffers = NULL;
-	size_t n_buffers = 0;
+	size_t n_buffers;
 	if (!k->ready)
 		return -ENOTCONN;
 	if (!type)
 		return refuse(ret_error, "Only comm messages can be sent to the kernel");
 	if (json_get_object(message, "header", &header) == 0)
 		json_get_str(header, "msg_id", &msg_id);
+	if (strcmp(type, "comm_info_request") != 0 && !names_a_comm(message))
+		return refuse(ret_error, "Failed to parse message: content without a comm_id");
 	ensure_data(message, type);
-	if (!read_buffers(message, &buffers, &n_buffers)) {
-		free_buffers(buffers, n_buffers);
-		return refuse(ret_error, "Failed to parse message: buffers must be arrays of bytes");
-	}
+	struct comm_buffer *buffers = read_buffers(message, &n_buffers);
 	size_t content_n, metadata_n, parent_n;
 	char *content = object_text(message, "content", &content_n);
 	char *metadata = object_text(message, "metadata", &metadata_n);
