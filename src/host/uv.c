@@ -222,6 +222,21 @@ static const struct host_ops uv_ops = {
 	.signal_close = uv_host_signal_close,
 };
 
+/* A room and each of its peers take descriptors, and the usual soft limit of 1024 is there for programs that use
+ * select(), which we do not and a child may. */
+static void raise_files(struct host_uv *u)
+{
+	const rlim_t most = 1u << 20;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &u->files) < 0)
+		u->files = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+	r = u->files;
+	r.rlim_cur = r.rlim_max < most ? r.rlim_max : most;
+	if (r.rlim_cur > u->files.rlim_cur)
+		setrlimit(RLIMIT_NOFILE, &r);
+}
+
 int host_uv_new(struct host **ret)
 {
 	struct host_uv *u = xcalloc(1, sizeof *u);
@@ -232,6 +247,7 @@ int host_uv_new(struct host **ret)
 		return err;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	raise_files(u);
 	host_core_init(&u->base, &uv_ops, &host_posix_file_ops, NULL);
 	u->loop.data = u;
 	u->armed = UINT64_MAX;

@@ -1,6 +1,7 @@
 /* Shared by the uv_*.c files. */
 #ifndef HOST_UV_IMPL_H
 #define HOST_UV_IMPL_H
+#include <sys/resource.h>
 #include <uv.h>
 
 #include "base/vec.h"
@@ -23,6 +24,7 @@ struct host_uv {
 	bool sigchld_open;
 	VEC(struct uv_child *) children;
 	VEC(struct uv_stream *) flushing; /* their owners are gone, what they wrote is on its way */
+	struct rlimit files; /* as we were started: children get it back */
 };
 
 static inline struct host_uv *host_uv_of(struct host *h)

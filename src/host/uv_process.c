@@ -49,6 +49,7 @@ struct child_plan {
 	int report;   /* errno of a failed step goes here */
 	pid_t parent;
 	sigset_t mask;
+	struct rlimit files;
 };
 
 static struct uv_child *child_of(struct host_process *p)
@@ -158,6 +159,7 @@ static _Noreturn void child_main(const struct child_plan *plan)
 			child_fail(plan);
 	if (plan->cwd && chdir(plan->cwd) < 0)
 		child_fail(plan);
+	setrlimit(RLIMIT_NOFILE, &plan->files);
 	child_signals(plan);
 	execve(plan->path, plan->argv, plan->env);
 	child_fail(plan);
@@ -353,7 +355,7 @@ int uv_host_spawn(struct host *h, const struct host_spawn *spec, struct host_pro
 {
 	const char *const *env = spec->env ? spec->env : (const char *const *)environ;
 	struct host_uv *u = host_uv_of(h);
-	struct child_plan plan = {.cwd = spec->cwd, .flags = spec->flags, .parent = getpid()};
+	struct child_plan plan = {.cwd = spec->cwd, .flags = spec->flags, .parent = getpid(), .files = u->files};
 	struct spawn_fds f;
 	struct uv_child *c;
 	char *path;

@@ -60,10 +60,13 @@ void room_launch_ended(struct room *room, const char *error)
 				.cause = launch->error ? launch->error : error};
 	for (size_t i = 0; i < launch->waiters.n; i++) {
 		struct pending *p = launch->waiters.p[i];
+		struct peer *peer = p->peer;
 		if (error)
 			pending_fail(p, &e);
 		else
 			answer_running(room, p, i == 0 ? RESPONSE_KERNEL_LAUNCHED : RESPONSE_KERNEL_ALREADY_RUNNING);
+		if (!error && peer)
+			peer_launched(peer);
 	}
 	VEC_FREE(&launch->waiters);
 	free(launch->error);

@@ -505,15 +505,11 @@ void peer_shut_down(struct peer *peer)
 
 void peer_launched(struct peer *peer)
 {
-	struct peer_slot *notebook = slot_for(peer, FACE_DOC_NOTEBOOK), *state = slot_for(peer, FACE_DOC_STATE);
-	size_t n;
-	if (!peer->face.face->serial_requests || !state || !state->dirty || peer->hold || !may_send(peer))
+	struct peer_slot *slot = slot_for(peer, FACE_DOC_STATE);
+	if (!peer->face.face->serial_requests || !slot || !slot->dirty || peer->hold || !may_send(peer))
 		return;
-	const am_hash *heads = notebook_heads(peer->room->nb, &n);
-	if (notebook->dirty || !heads_equal(&notebook->last_theirs, heads, n))
-		return; /* outputs go before what is said of them */
-	state->dirty = false;
-	send_sync(peer, state);
+	slot->dirty = false;
+	send_sync(peer, slot);
 }
 
 void peer_hold(struct peer *peer)

@@ -68,8 +68,9 @@ void peer_hold(struct peer *peer);
 void peer_release(struct peer *peer);
 /* March's clients end a run at once when their replica says `shutdown` as they begin to wait, and what tells them of
  * a new start may reach them too late for a run right behind it (clients.md T2). So the state goes out directly
- * behind the answer to a launch, before broadcasts; and a shutdown asked for shows in the asker's state only when no
- * request follows it for a moment: who stops and starts never sees it. */
+ * behind the answer to a launch that has just ended, before broadcasts (no output can be on its way then); and a
+ * shutdown asked for shows in the asker's state only when no request follows it for a moment: who stops and starts
+ * never sees it. */
 void peer_launched(struct peer *peer);
 void peer_shut_down(struct peer *peer);
 /* What an execution or change of this peer is attributed to. */

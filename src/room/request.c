@@ -54,14 +54,11 @@ static void send_response(struct peer *peer, struct response *r)
 static void end(struct pending *p)
 {
 	struct peer *peer = p->peer;
-	bool launch = p->action == REQUEST_LAUNCH_KERNEL;
 	pending_free(p);
 	if (!peer)
 		return;
 	peer->pending = NULL;
 	peer_release(peer);
-	if (launch)
-		peer_launched(peer);
 	request_next(peer);
 }
 

@@ -202,3 +202,24 @@ def test_d12_failed_launch_with_work_waiting(start, tmp_path):
     assert c.request("execute_cell", cell_id="x")["result"] == "cell_queued"
     c.close()
     daemon.wait_rooms(seconds=20)
+
+
+def test_d14_eviction_falls_due_during_a_save_onto_the_room(start):
+    """Its last peer leaves while another notebook is being written onto its file: the room waits to be folded."""
+    daemon = start(evict_ms=100)
+    t = daemon.work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    viewer = daemon.open(t)
+    viewer.wait_cell("cell1")
+    u = daemon.create()
+    u.add("x", "1")
+    u.wait_acked()
+    daemon.faults(daemon.stall_rename(t))
+    response = u.begin_save(t)
+    until(lambda: list(daemon.work.glob(".t.ipynb.*")), "the temporary file is written")
+    viewer.close()
+    stays(lambda: str(t) in daemon.rooms() and not response.done(), "the room stays while the save goes on", 1)
+    daemon.faults()
+    assert response.result(30)["new_notebook_id"] == str(t)
+    daemon.wait_rooms(str(t))
+    assert nb.disk(t) == u.sources() == {"x": "1"}

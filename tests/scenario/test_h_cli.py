@@ -1,12 +1,15 @@
 """rooms.md 15 H and clients.md 1: the command line against a living daemon."""
+import errno
 import json
 import re
+import subprocess
 import time
 import uuid
 
 import pytest
 
 from support import notebooks as nb
+from support.daemon import BUILD, stays, until
 
 
 def rooms_json(daemon) -> list:
@@ -164,3 +167,43 @@ def test_h12_exec(start):
     nb.write(t, [nb.cell("a", "1 / 0"), nb.cell("b", "print('never')")])
     done = daemon.runt("exec", t, timeout=120)
     assert done.returncode == 1 and "ZeroDivisionError" in done.stdout + done.stderr and "never\n" not in done.stdout
+
+
+def test_h13_exec_counts_the_time_of_the_cell_alone(start):
+    """What somebody else queued before it is no time of the cell."""
+    daemon = start(kernels=True)
+    t, go = daemon.work / "t.ipynb", daemon.work / "go"
+    nb.write(t, [nb.cell("a", "print('from a')")])
+    other = daemon.open(t)
+    other.add("w", f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(.02)")
+    other.wait_acked()
+    until(lambda: daemon.rooms()[str(t)].get("kernel_status") == "idle", "the kernel", 40)
+    first = other.request("execute_cell", cell_id="w")["execution_id"]
+    run = subprocess.Popen([str(BUILD / "runt"), "exec", str(t), "--timeout", "2", "--json"], env=daemon.env, cwd=daemon.work, text=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        other.wait_event("queue_changed", 30, queued=["a"])
+        stays(lambda: run.poll() is None, "the cell waits behind that of another peer", 3)
+        go.touch()
+        other.wait_event("execution_done", 30, execution_id=first)
+        # Cell w, which came meanwhile, runs too and ends at once.
+        out, err = run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.wait()
+    report = json.loads(out)
+    assert run.returncode == 0 and report["ok"], (out, err)
+    assert [c["status"] for c in report["cells"]] == ["done", "done"]
+
+
+def test_h14_exec_writes_the_output_where_the_notebook_cannot_be(start):
+    daemon = start(kernels=True)
+    t = daemon.work / "t.ipynb"
+    before = nb.write(t, [nb.cell("a", "print('from a')")])
+    daemon.faults(daemon.fault_write(t, errno.ENOSPC))
+    done = daemon.runt("exec", t, "-o", "copy.ipynb", timeout=120)
+    assert done.returncode == 0 and "Failed to write" in done.stderr, done
+    assert nb.text_of(nb.parse(daemon.work / "copy.ipynb")["cells"][0]["outputs"][0]["text"]) == "from a\n"
+    assert t.read_bytes() == before
+    assert daemon.runt("exec", t, timeout=120).returncode == 1
+    daemon.faults()

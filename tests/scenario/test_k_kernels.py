@@ -4,10 +4,11 @@ import json
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 
-from support import checks
+from support import checks, wire
 from support import notebooks as nb
 from support.daemon import Daemon, until
 
@@ -195,6 +196,72 @@ def test_k7_restart_while_busy(cells):
     assert cells.peer.request("launch_kernel", kernel_type="python", env_source="auto", notebook_path=None)["result"] == "kernel_launched"
     assert cells.run("1 + 1") == ["2"] and cells.outputs(cell) == ["busy\n"]
     until(lambda: len(cells.daemon.kernels()) == 1, "the old one is gone", 20)
+
+
+LAUNCH = dict(kernel_type="python", env_source="auto", notebook_path=None)
+
+
+def frames_until_response(c) -> tuple:
+    """Types of the frames before the next response, and that response."""
+    types = []
+    for _ in range(1000):
+        body = c.read()
+        if body[0] == wire.RESPONSE:
+            return types, json.loads(body[1:])
+        types.append(body[0])
+    raise AssertionError("a thousand frames and no response")
+
+
+def test_k13_run_right_after_stop_and_start(cells):
+    """March's clients take a run for ended when their state says `shutdown` (clients.md T2): who starts anew at once
+    never sees that, and the state with the new kernel comes directly behind the answer to the launch."""
+    with wire.Raw(cells.daemon.socket, 60) as c:
+        c.hello({"channel": "notebook_sync", "notebook_id": cells.peer.id}).read_json()
+        for _ in range(3):
+            c.request({"action": "get_queue_state"})
+            c.send(wire.typed(wire.REQUEST, json.dumps({"action": "shutdown_kernel"}).encode()))
+            frames_until_response(c)
+            stopped = time.monotonic()
+            c.send(wire.typed(wire.REQUEST, json.dumps({"action": "launch_kernel", **LAUNCH}).encode()))
+            at_once = time.monotonic() - stopped < 0.05  # otherwise this machine was busy elsewhere, and the round tells nothing
+            types, launched = frames_until_response(c)
+            assert launched["result"] == "kernel_launched" and c.read()[0] == wire.STATE
+            if at_once:
+                assert wire.STATE not in types
+                return
+    pytest.skip("nothing happens at once here")
+
+
+def test_k14_a_stop_shows(cells):
+    other = cells.daemon.sync(cells.peer.id)
+    assert cells.peer.request("shutdown_kernel") == {"result": "kernel_shutting_down"}
+    for peer in (cells.peer, other):
+        peer.wait("String(p.state.kernel.status) === 'shutdown'")
+    assert cells.peer.request("launch_kernel", **LAUNCH)["result"] == "kernel_launched"
+    cells.peer.wait("String(p.state.kernel.status) === 'idle'")
+
+
+def test_k15_completion_past_the_end(cells):
+    """A cursor beyond the code is one at its end: IPython gives no answer to it."""
+    cells.run("special_name = 1")
+    answer = until(lambda: (a := cells.peer.request("complete", code="special_na", cursor_pos=99))["result"] == "completion_result" and a,
+                   "a completion", 60)
+    assert [i["label"] for i in answer["items"]] == ["special_name"] and answer["cursor_end"] == 10
+
+
+def test_k16_widget_messages_of_clients(cells):
+    """What is no buffer is skipped, numbers are taken modulo 256 (protocol.md 6.2); content without a comm is refused."""
+    cells.run("seen = []\ndef target(comm, opened): seen.append([bytes(b) for b in opened['buffers']])\n"
+              "get_ipython().kernel.comm_manager.register_target('probe', target)")
+    header = {"msg_id": "m", "username": "u", "session": "s", "msg_type": "comm_open", "version": "5.3"}
+    content = {"comm_id": "probe1", "target_name": "probe", "data": {}}
+    buffers = [[1, 2, 511], "text", None, [3, "x", 4], []]
+    assert cells.peer.request("send_comm", message={"header": header, "content": content, "buffers": buffers}) == {"result": "ok"}
+    assert cells.run("seen") == [r"[[b'\x01\x02\xff', b'\x03\x04', b'']]"]
+    for message in (None, {}, {"header": header}, {"header": header, "content": {}},
+                    {"header": {**header, "msg_type": "execute_request"}, "content": {"code": "1"}}):
+        answer = cells.peer.request("send_comm", message=message)
+        assert answer["result"] == "error" and answer["error"].startswith("Failed to send comm message: "), answer
 
 
 def test_k8_death(cells):

@@ -4,8 +4,10 @@ import base64
 import json
 import os
 import random
+import resource
 import socket
 import struct
+import subprocess
 import threading
 import time
 import urllib.error
@@ -17,7 +19,7 @@ import pytest
 from support import cache
 from support import notebooks as nb
 from support import wire
-from support.daemon import until
+from support.daemon import BUILD, until
 from support.wire import Closed, Raw, frame, json_frame, preamble, typed
 
 SEED = int(os.environ.get("RUNTIMED_TEST_SEED") or 1)
@@ -198,6 +200,17 @@ def test_x7_requests(daemon, room, request_body):
     with join(daemon, room) as c:
         assert c.request(request_body)["result"] in ("error", "no_kernel", "outputs_cleared"), request_body
         assert c.request({"action": "get_queue_state"})["result"] == "queue_state"
+
+
+def test_x7_errors_say_what_is_wrong(daemon):
+    peer = daemon.create()
+    peer.add("m", "text", type="markdown")
+    peer.wait_acked()
+    with join(daemon, peer.id) as c:
+        for body, error in (({"action": "execute_cell", "cell_id": "m"}, "Cannot execute non-code cell: m (type: markdown)"),
+                            ({"action": "execute_cell", "cell_id": "gone"}, "Cell not found in document: gone"),
+                            ([1], "Invalid request: a JSON object was expected")):
+            assert c.request(body if isinstance(body, dict) else json.dumps(body).encode()) == {"result": "error", "error": error}
 
 
 def test_x7_kernel_requests_without_a_kernel(daemon, room):
@@ -441,3 +454,31 @@ def test_x19_presence_for_a_client_that_does_not_read(daemon, work):
             if said.get("channel") == "custom":
                 heard.append(said["data"][0])
         assert len(heard) < 3000, len(heard)
+
+
+def test_x20_limit_of_open_files(start):
+    """The usual soft limit is too low for some hundred rooms; a kernel, which may use select(), starts with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 512:
+        pytest.skip("the hard limit is low already")
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        daemon = start(kernels=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (min(hard, 1 << 20), hard)
+    daemon.create()
+    [kernel] = until(daemon.kernels, "a kernel", 60)
+    assert resource.prlimit(kernel, resource.RLIMIT_NOFILE) == (256, hard)
+
+
+def test_x21_started_without_standard_streams(daemon, work):
+    """A file or socket that got the number of a closed stream would have the log written into it."""
+    daemon.stop()
+    with open(daemon.output, "ab") as out:
+        daemon.process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", str(BUILD / "runtimed"), "run", *daemon.options],
+                                          stdout=out, stderr=out, env=daemon.env, cwd=daemon.cwd)
+    until(daemon.answers, "the daemon answers a ping", 30)
+    assert [os.readlink(f"/proc/{daemon.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    nb.write(work / "t.ipynb", nb.sources(1))
+    daemon.open(work / "t.ipynb").wait_cell("cell0")

@@ -124,6 +124,29 @@ def test_what_cannot_be_run(living):
     assert "cannot write" in living("exec", nb, "-o", "no/where.ipynb", check=1, timeout=120).stderr
 
 
+def test_json_also_when_it_cannot_be_opened(living):
+    bad = living.home / "bad.ipynb"
+    bad.write_text("{ no json")
+    unknown = "0d9f9c1e-5b0c-4f0e-9d55-0b8f2f6f3a11"
+    for name, why in ((bad, "not valid JSON"), (living.home / "none.ipynb", "No such file"), (living.home, "not a notebook file"),
+                      (unknown, "no notebook")):
+        done = living("exec", name, "--json", check=1, timeout=120)
+        report = json.loads(done.stdout)
+        assert report.pop("notebook") == str(name) and why in report.pop("error") and done.stderr == ""
+        assert report == {"ok": False, "saved": None, "output": None, "cells": []}
+
+
+def test_standard_streams_may_be_closed_or_full(living):
+    """A closed stdout is not taken by the connection to the daemon, and what cannot be printed is a failure."""
+    nb = notebook(living.home / "n.ipynb", "print('here')")
+    run = [str(BUILD / "runt"), "exec", str(nb)]
+    shut = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *run], env=living.env, timeout=120)
+    assert shut.returncode == 0 and outputs_of(nb)[0][0].text == "here\n"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(run, env=living.env, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write the output: No space left on device\n")
+
+
 def test_output_may_be_the_notebook_itself(living):
     nb = notebook(living.home / "n.ipynb", "print('here')")
     link, other = living.home / "link.ipynb", living.home / "other.ipynb"
