@@ -57,9 +57,14 @@ void cli_help(const struct cli *cli, const struct command *table, const char *pr
 {
 	(void)cli;
 	printf("Usage: %s <COMMAND>\n\nCommands:\n", prefix);
-	for (const struct command *c = table; c->name; c++)
-		if (!c->hidden)
-			printf("  %-12s %s\n", c->name, c->summary);
+	for (const struct command *c = table; c->name; c++) {
+		if (c->hidden)
+			continue;
+		printf("  %-12s %s", c->name, c->summary);
+		if (c->aliases)
+			printf(" [also: %s]", c->aliases);
+		putchar('\n');
+	}
 	printf("\nOptions:\n  -h, --help     Print help\n");
 	if (table == cli_commands)
 		printf("  -V, --version  Print version\n");

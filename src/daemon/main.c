@@ -36,7 +36,7 @@ static const char usage_text[] =
 	"  -h, --help                 this text\n"
 	"  -V, --version              the version\n";
 
-enum { OPT_SOCKET = 256, OPT_CACHE, OPT_BLOBS, OPT_UV, OPT_CONDA, OPT_CELLS, OPT_REPORT, OPT_LOG, OPT_DEV, OPT_BINARY };
+enum { OPT_SOCKET = 256, OPT_CACHE, OPT_BLOBS, OPT_UV, OPT_CONDA, OPT_CELLS, OPT_REPORT, OPT_LOG, OPT_DEV, OPT_BINARY, OPT_JSON };
 static const struct option options[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"cache-dir", required_argument, NULL, OPT_CACHE},
@@ -48,6 +48,7 @@ static const struct option options[] = {
 	{"log-level", required_argument, NULL, OPT_LOG},
 	{"dev", no_argument, NULL, OPT_DEV},
 	{"binary", required_argument, NULL, OPT_BINARY},
+	{"json", no_argument, NULL, OPT_JSON},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -58,6 +59,7 @@ struct arguments {
 	const char *socket, *cache_dir, *blob_dir, *version, *log_level, *binary;
 	unsigned uv, conda;
 	int cells;
+	bool json; /* of `status` */
 };
 
 static int usage_error(const char *what)
@@ -88,6 +90,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case OPT_REPORT: a->version = optarg; break;
 		case OPT_LOG: a->log_level = optarg; break;
 		case OPT_BINARY: a->binary = optarg; break;
+		case OPT_JSON: a->json = true; break;
 		case OPT_DEV: setenv("RUNTIMED_DEV", "1", 1); break;
 		case OPT_UV:
 			if (!number(optarg, 64, &a->uv))
@@ -135,9 +138,12 @@ static char *description_of(const char *worktree)
 	if (f)
 		fclose(f);
 	free(path);
-	while (n && strchr(" \t\r\n", line[n - 1]))
+	line[n] = '\0';
+	const char *text = line + strspn(line, " \t\r\n");
+	n = strlen(text);
+	while (n && strchr(" \t\r\n", text[n - 1]))
 		n--;
-	return n ? xstrndup(line, n) : NULL;
+	return n ? xstrndup(text, n) : NULL;
 }
 
 static int run(const struct arguments *a, const char *argv0)
@@ -179,7 +185,9 @@ static int delegate(const char *argv0, const struct arguments *a, const char *co
 {
 	char *dir = path_dir(argv0), *runt = strchr(argv0, '/') ? path_join(dir, "runt") : xstrdup("runt");
 	fprintf(stderr, "runtimed: this is `runt daemon %s`\n", command);
-	if (a->binary)
+	if (a->json)
+		execlp(runt, runt, "daemon", command, "--json", (char *)NULL);
+	else if (a->binary)
 		execlp(runt, runt, "daemon", command, "--binary", a->binary, (char *)NULL);
 	else
 		execlp(runt, runt, "daemon", command, (char *)NULL);

@@ -96,8 +96,10 @@ bool python_prefix_has_ipykernel(const char *prefix)
 		if (!str_starts(e->d_name, "python"))
 			continue;
 		char *package = xasprintf("%s/%s/site-packages/ipykernel", lib, e->d_name);
-		found = is_there(package, "__init__.py");
+		char *debian = xasprintf("%s/%s/dist-packages/ipykernel", lib, e->d_name);
+		found = is_there(package, "__init__.py") || is_there(debian, "__init__.py");
 		free(package);
+		free(debian);
 	}
 	if (dir)
 		closedir(dir);
@@ -123,4 +125,41 @@ bool python_find_existing(const char *cache_dir, char **ret_python, char **ret_p
 	*ret_python = path_join(prefix, "bin/python");
 	*ret_prefix = prefix;
 	return true;
+}
+
+/* `bin` is a directory of programs; when its interpreter has ipykernel, that and its prefix. */
+static bool find_in_bin(const char *bin, char **ret_python, char **ret_prefix)
+{
+	static const char *const names[] = {"python3", "python"};
+	char *prefix = path_dir(bin), *python = NULL;
+	for (size_t i = 0; !python && i < 2 && python_prefix_has_ipykernel(prefix); i++) {
+		python = path_join(bin, names[i]);
+		if (!is_program(python)) {
+			free(python);
+			python = NULL;
+		}
+	}
+	if (!python) {
+		free(prefix);
+		return false;
+	}
+	*ret_python = python;
+	*ret_prefix = prefix;
+	return true;
+}
+
+bool python_find_on_path(char **ret_python, char **ret_prefix)
+{
+	const char *given = getenv("RUNTIMED_PYTHON"), *path = getenv("PATH");
+	bool found = false;
+	if (given && *given)
+		return false;
+	while (!found && path && *path) {
+		size_t n = strcspn(path, ":");
+		char *bin = xstrndup(path, n);
+		found = *bin == '/' && find_in_bin(bin, ret_python, ret_prefix);
+		free(bin);
+		path += n + (path[n] == ':');
+	}
+	return found;
 }

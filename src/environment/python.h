@@ -13,6 +13,9 @@ bool python_prefix_has_ipykernel(const char *prefix);
 /* An interpreter with ipykernel that is there without making anything: $RUNTIMED_PYTHON, then
  * `<cache_dir>/default-env`. Sets both (malloced) or returns false. prefix is its environment's directory. */
 bool python_find_existing(const char *cache_dir, char **ret_python, char **ret_prefix);
+/* The first interpreter on PATH that has ipykernel, likewise; none when $RUNTIMED_PYTHON names one, whether it is
+ * usable or not. */
+bool python_find_on_path(char **ret_python, char **ret_prefix);
 /* CheckToolAvailable: only "deno" can be true; never downloads. */
 bool python_tool_available(const char *cache_dir, const char *tool);
 #endif

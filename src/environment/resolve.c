@@ -302,22 +302,35 @@ static bool is_venv(const char *prefix)
 	return exists(prefix, "pyvenv.cfg");
 }
 
+/* Both are freed. */
+static void end_with_interpreter(struct resolve *r, char *python, char *prefix)
+{
+	end_with_python(r, python, prefix, is_venv(prefix) ? prefix : NULL, NULL);
+	free(python);
+	free(prefix);
+}
+
 static bool end_with_existing(struct resolve *r)
 {
 	char *python, *prefix;
 	if (!python_find_existing(r->cache_dir, &python, &prefix))
 		return false;
-	end_with_python(r, python, prefix, is_venv(prefix) ? prefix : NULL, NULL);
-	free(python);
-	free(prefix);
+	end_with_interpreter(r, python, prefix);
 	return true;
 }
 
+/* Where no environment can be made: a kernel or an interpreter with ipykernel that the user has anyway. */
 static bool end_with_installed_kernel(struct resolve *r)
 {
 	struct kernelspec k;
-	if (kernelspec_find("python3", NULL, &k) < 0 && kernelspec_find_language("python", NULL, &k) < 0)
-		return false;
+	char *python, *prefix;
+	if (kernelspec_find("python3", NULL, &k) < 0 && kernelspec_find_language("python", NULL, &k) < 0) {
+		if (!python_find_on_path(&python, &prefix))
+			return false;
+		log_info("environment", "No uv environment: using %s", python);
+		end_with_interpreter(r, python, prefix);
+		return true;
+	}
 	log_info("environment", "No uv environment: using the installed kernel %s", k.name);
 	end_with_kernelspec(r, &k);
 	kernelspec_fini(&k);

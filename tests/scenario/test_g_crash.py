@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import time
 import uuid
 
@@ -396,3 +397,30 @@ def test_g13_killed_between_a_write_and_its_note(daemon, work):
     assert again.ids() == ["cell0", "cell1"]
     until(lambda: nb.on_disk(t, cell0="other words"), "saved", 10)
     assert set(nb.disk(t)) == {"cell0", "cell1"}
+
+
+def test_g14_the_service_manager_is_told(start, tmp_path):
+    """systemd's Type=notify: READY=1 once connections are accepted, STOPPING=1 at the end."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(30)
+        daemon = start(env={"NOTIFY_SOCKET": str(path)})
+        assert b"READY=1" in manager.recv(4096).split(b"\n")
+        daemon.stop()
+        assert b"STOPPING=1" in manager.recv(4096).split(b"\n")
+
+
+def test_g15_one_daemon_per_worktree(start):
+    """RUNTIMED_WORKSPACE_PATH: state of its own, and daemon.json says whose (protocol.md 2.1, 2.3)."""
+    daemon = start()
+    daemon.stop()
+    (daemon.work / ".context").mkdir()
+    (daemon.work / ".context/workspace-description").write_text("\n  two words \n")
+    daemon.base /= f"worktrees/{hashlib.sha256(str(daemon.work).encode()).hexdigest()[:12]}"
+    daemon.socket = daemon.base / "runtimed.sock"
+    daemon.env["RUNTIMED_WORKSPACE_PATH"] = str(daemon.work)
+    daemon.start()
+    record = json.loads((daemon.base / "daemon.json").read_text())
+    assert (record["worktree_path"], record["workspace_description"]) == (str(daemon.work), "two words")
+    assert record["endpoint"] == str(daemon.socket) and daemon.runt("daemon", "ping").returncode == 0

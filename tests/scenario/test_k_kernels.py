@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support import checks, wire
+from support import cache, checks, wire
 from support import notebooks as nb
 from support.daemon import Daemon, until
 
@@ -323,6 +323,17 @@ def test_k10_no_environment(start, tmp_path, uv, why):
     peer.wait("String(p.state.kernel.status) === 'error'")
     answer = peer.request("launch_kernel", kernel_type="python", env_source="auto", notebook_path=None)
     assert answer == {"result": "error", "error": error}
+
+
+def test_k17_interpreter_on_the_path(start, tmp_path):
+    """No pool, no default environment, no kernelspec: the first python on PATH that has ipykernel is as good."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to("/usr/bin/python3")
+    path = f"{tmp_path}/bin:{cache.KERNEL_PYTHON.parent}:/usr/bin:/bin"
+    if pathlib.Path("/usr/share/jupyter/kernels/python3").exists():
+        pytest.skip("an installed kernel stands in")
+    cells = notebook_of(start(env={"RUNTIMED_PYTHON": "", "PATH": path, "JUPYTER_PATH": str(tmp_path)}))
+    assert cells.run("import sys; print(sys.prefix)") == [f"{cache.KERNEL_PYTHON.parents[1]}\n"]
 
 
 def test_k11_launch_says_what_the_kernel_said(start, tmp_path):
