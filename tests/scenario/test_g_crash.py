@@ -424,3 +424,5 @@ def test_g15_one_daemon_per_worktree(start):
     record = json.loads((daemon.base / "daemon.json").read_text())
     assert (record["worktree_path"], record["workspace_description"]) == (str(daemon.work), "two words")
     assert record["endpoint"] == str(daemon.socket) and daemon.runt("daemon", "ping").returncode == 0
+    # What notebooks printed is nobody else's business.
+    assert daemon.base.stat().st_mode & 0o777 == 0o700
