@@ -301,6 +301,74 @@ static int guard_roots(am_doc *doc)
 	return 0;
 }
 
+struct stray {
+	am_objid map;
+	char *key;
+	size_t key_n;
+};
+
+struct strays {
+	am_doc *doc;
+	am_objid winner, map;
+	VEC(struct stray) list;
+};
+
+static int note_stray(void *ctx, const char *key, size_t key_n, const am_value *v)
+{
+	struct strays *s = ctx;
+	am_value have;
+
+	if (v->type == AM_MAP && am_map_get(s->doc, NULL, s->winner, key, key_n, &have) != AM_OK)
+		VEC_PUSH(&s->list, ((struct stray){s->map, xmemdup(key, key_n), key_n}));
+	return 0;
+}
+
+static int note_strays(void *ctx, const am_value *v)
+{
+	struct strays *s = ctx;
+
+	s->map = v->id;
+	if (v->type != AM_MAP || (v->id.ctr == s->winner.ctr && v->id.actor == s->winner.actor))
+		return 0;
+	return am_map_each(s->doc, NULL, v->id, note_stray, s);
+}
+
+/* Copied under the same ids; taken out where they were, or their later deletion would not last. */
+static int move_strays(am_doc *doc, const struct strays *s)
+{
+	struct refill f = {.dst = doc, .to = s->winner};
+	int r = am_errno(am_fork(doc, &f.src));
+
+	if (r < 0)
+		return r;
+	r = am_map_get_all(f.src, NULL, AM_ROOT, "cells", 5, refill_from, &f);
+	for (size_t i = 0; r == 0 && i < s->list.n; i++)
+		r = am_errno(am_map_delete(doc, s->list.p[i].map, s->list.p[i].key, s->list.p[i].key_n));
+	am_free(f.src);
+	return r;
+}
+
+int notebook_take_strays(struct notebook *nb, size_t *ret_n)
+{
+	struct strays s = {.doc = nb->doc};
+	am_value v;
+	int r = 0;
+
+	*ret_n = 0;
+	if (am_map_get(nb->doc, NULL, AM_ROOT, "cells", 5, &v) != AM_OK || v.type != AM_MAP || !v.conflict)
+		return 0;
+	s.winner = v.id;
+	am_map_get_all(nb->doc, NULL, AM_ROOT, "cells", 5, note_strays, &s);
+	if (s.list.n)
+		r = move_strays(nb->doc, &s);
+	if (r == 0)
+		*ret_n = s.list.n;
+	for (size_t i = 0; i < s.list.n; i++)
+		free(s.list.p[i].key);
+	VEC_FREE(&s.list);
+	return r;
+}
+
 /* ---- refresh -------------------------------------------------------------------------------- */
 
 static int follow(struct notebook *nb, const struct notebook_changes *c)

@@ -83,7 +83,10 @@ struct notebook_changes {
  * last refresh, own edits included (ret may be NULL). Commits first. Also
  * repairs a root map that a foreign seed out-ranked (decision 4). */
 int notebook_refresh(struct notebook *nb, struct notebook_changes *ret);
-/* The same between any two points of history, without touching the index. */
+/* A client that edits before it has our content does so in the map of its own skeleton, which ours out-ranks: nobody
+ * sees its cells (documents.md 3.3). Moves them into the map that wins, under their ids. *ret_n: how many. */
+int notebook_take_strays(struct notebook *nb, size_t *ret_n);
+/* As notebook_refresh, between any two points of history and without touching the index. */
 int notebook_diff(struct notebook *nb, const am_hash *before, size_t n_before, const am_hash *after, size_t n_after,
 		  struct notebook_changes *ret);
 unsigned notebook_changes_of(const struct notebook_changes *c, const char *id);

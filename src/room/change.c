@@ -195,6 +195,7 @@ void room_settle(struct room *room)
 		struct notebook_changes changes = {0};
 		room->unsettled = false;
 		notebook_refresh(room->nb, &changes);
+		room->shown += changes.visible || changes.metadata || changes.cells.n;
 		ipynb_export_note(room->exporter, &changes);
 		note_cells(room, &changes);
 		if (changes.edit && room->peer_changed)

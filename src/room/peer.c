@@ -405,6 +405,34 @@ static void note_unfolded(struct peer *peer, const am_sync *sync)
 		room->folds.n = 0;
 }
 
+static bool shows_something(struct room *room)
+{
+	uint64_t before = room->shown;
+	room_settle(room);
+	return room->shown != before;
+}
+
+/* A client's skeleton (documents.md 3.3) is no edit and need not be on the disk before it is answered: who has no
+ * content after 100 ms of silence begins without it (clients.md T4). */
+static void wait_for_disk(struct peer *peer, uint64_t seq, bool first)
+{
+	if (seq && !(first && !shows_something(peer->room)))
+		peer->need_seq = seq;
+}
+
+/* What such a client did before our content came. */
+static void take_strays(struct peer *peer, struct peer_slot *slot)
+{
+	size_t n = 0;
+	if (slot->level)
+		return;
+	if (notebook_take_strays(peer->room->nb, &n) == 0 && n) {
+		log_info("room", "%s: %zu cells that a peer made before it had the notebook were taken in",
+			 room_wire_id(peer->room), n);
+		room_commit(peer->room);
+	}
+}
+
 static int sync_receive(struct peer *peer, struct peer_slot *slot, const void *p, size_t n)
 {
 	am_doc *doc = slot_doc(peer, slot);
@@ -417,14 +445,14 @@ static int sync_receive(struct peer *peer, struct peer_slot *slot, const void *p
 		log_warn("room", "%s: a sync message was refused: %s", room_wire_id(peer->room), am_strerror(r));
 		return -EBADMSG;
 	}
-	if (slot->face->document == FACE_DOC_NOTEBOOK && !slot->heard)
+	bool first = !slot->heard;
+	if (slot->face->document == FACE_DOC_NOTEBOOK && first)
 		face_peer_note_first_sync(&peer->face, report.empty_heads);
 	slot->heard = true;
 	slot->owed |= report.had_changes && !(flags & AM_SYNC_STRIP_CHANGES);
 	if (report.applied && slot->face->document == FACE_DOC_NOTEBOOK) {
-		uint64_t seq = room_changed(peer->room, true);
-		if (seq)
-			peer->need_seq = seq;
+		wait_for_disk(peer, room_changed(peer->room, true), first);
+		take_strays(peer, slot);
 		if (peer->room->folds.n && follow_folds(peer->room))
 			room_commit(peer->room);
 	}
@@ -432,6 +460,7 @@ static int sync_receive(struct peer *peer, struct peer_slot *slot, const void *p
 		note_unfolded(peer, slot->sync);
 	if (!exchange_is_endless(peer, slot, &report))
 		slot->dirty = true;
+	slot->level |= am_sync_in_sync(doc, slot->sync);
 	if (slot->face->document == FACE_DOC_NOTEBOOK && peer->rename_tells) {
 		const struct broadcast b = {.event = BROADCAST_ROOM_RENAMED, .new_notebook_id = room_wire_id(peer->room)};
 		broadcast_to(peer, &b);

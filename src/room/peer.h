@@ -20,6 +20,7 @@ struct peer_slot {
 	am_sync *sync;
 	bool dirty;        /* there may be something to say */
 	bool heard;        /* a message came from the peer */
+	bool level;        /* the peer has had all of the document once */
 	bool owed;         /* its changes were taken and nothing has acknowledged them yet */
 	bool resend;       /* after the pending request: what may have been thrown away (protocol.md 12.2) */
 	unsigned silent;   /* messages without progress in a row, against endless exchanges */

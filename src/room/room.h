@@ -86,6 +86,7 @@ struct room {
 	am_doc *state_doc;
 	struct heads journaled; /* what the journal has been given of nb */
 	bool unsettled;         /* nb changed since room_settle */
+	uint64_t shown;         /* counts the times room_settle found something that anybody sees */
 	bool peer_changed;      /* ... by a peer or the file, not only by ourselves */
 	bool queued_turn;       /* in the service's list of rooms to look at this turn */
 

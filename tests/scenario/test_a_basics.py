@@ -162,3 +162,41 @@ def test_a12_skeleton_peers(daemon):
     c.wait_cell("y", "two")
     until(lambda: c.ids() == ["x", "y"] == d.ids(), "both see both cells")
     daemon.level(c, d)
+
+
+def test_a13_skeletons_do_not_wait_for_the_disk(daemon, work):
+    """Clients take 100 ms of silence for the end of the content (clients.md T4): a disk that is slow must not cost them the notebook."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(3))
+    daemon.open(t)
+    daemon.faults(f"sync stall 0 0 {daemon.docs}")
+    c = daemon.open(t, skeleton=True, ready=False)
+    c.wait("p.cells().length === 3")
+    c.add("x", "an edit")
+    daemon.settle(c)
+    assert not c.ask("p.acked()"), "an edit does wait"
+    daemon.faults()
+    c.wait_acked()
+
+
+def test_a14_cells_made_before_the_content_came(daemon, work):
+    """A client that got nothing in time edits the map of its own skeleton, which ours out-ranks: its cells are taken in,
+    and stay deleted once they are."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(2))
+    other = daemon.open(t)
+    c = daemon.open(t, skeleton=True, actor="aa" * 16, answers={"0": False, "5": True}, ready=False)
+    c.add("early", "typed too soon")
+    c.call("giveAnswers")
+    for peer in (other, c):
+        peer.wait_cell("early", "typed too soon")
+        peer.wait("p.cells().length === 3")
+    c.set("early", "and edited")
+    other.wait_cell("early", "and edited")
+    assert c.request("execute_cell", cell_id="early") == {"result": "no_kernel"}
+    other.delete("early")
+    c.wait("!p.cell('early')")
+    late = daemon.open(t, skeleton=True)
+    late.wait("p.cells().length === 2")
+    daemon.level(other, c, late)
+    assert not any("early" in p.ids() for p in (other, c, late))
