@@ -36,7 +36,10 @@ static const char usage_text[] =
 	"  -h, --help                 this text\n"
 	"  -V, --version              the version\n";
 
-enum { OPT_SOCKET = 256, OPT_CACHE, OPT_BLOBS, OPT_UV, OPT_CONDA, OPT_CELLS, OPT_REPORT, OPT_LOG, OPT_DEV, OPT_BINARY, OPT_JSON };
+enum {
+	OPT_SOCKET = 256, OPT_CACHE, OPT_BLOBS, OPT_UV, OPT_CONDA, OPT_CELLS, OPT_REPORT, OPT_LOG, OPT_DEV, OPT_BINARY,
+	OPT_JSON
+};
 static const struct option options[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"cache-dir", required_argument, NULL, OPT_CACHE},

@@ -374,6 +374,43 @@ static void test_outranked(void **state)
 	notebook_free(nb);
 }
 
+/* A skeleton's map loses to ours; a cell made in it is moved, once. */
+static void test_strays(void **state)
+{
+	struct notebook *nb = fresh(ACTOR);
+	am_doc *rival;
+	am_objid cells, cell, source;
+	am_value two = {.type = AM_UINT, .u = 2};
+	size_t n = 9;
+
+	(void)state;
+	add(nb, "a", "code", "mine");
+	assert_int_equal(notebook_take_strays(nb, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(am_new(NULL, &rival), 0);
+	am_set_actor(rival, "zzz", 3);
+	am_map_put(rival, AM_ROOT, "schema_version", 14, &two);
+	am_map_put_object(rival, AM_ROOT, "cells", 5, AM_MAP, &cells);
+	am_map_put_object(rival, cells, "r", 1, AM_MAP, &cell);
+	value_put_str(rival, cell, "cell_type", "code", 4);
+	am_map_put_object(rival, cell, "source", 6, AM_TEXT, &source);
+	am_text_splice(rival, source, 0, 0, "early", 5);
+	pull(nb, rival);
+	am_free(rival);
+	EXPECT_ORDER(nb, "a");
+	assert_int_equal(notebook_take_strays(nb, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(notebook_refresh(nb, NULL), 0);
+	EXPECT_ORDER(nb, "a", "r");
+	expect_str(cell_source(nb, "r", NULL), "early");
+	assert_int_equal(cell_delete(nb, "r"), 0);
+	assert_int_equal(notebook_take_strays(nb, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(notebook_refresh(nb, NULL), 0);
+	EXPECT_ORDER(nb, "a");
+	notebook_free(nb);
+}
+
 /* The layout of the reference (documents.md 3.2), and v1 with a list of cells. */
 static void test_rebuild(void **state)
 {
@@ -470,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_bad_positions),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_outranked),
+		cmocka_unit_test(test_strays),
 		cmocka_unit_test(test_rebuild),
 		cmocka_unit_test(test_many_cells),
 	};

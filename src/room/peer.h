@@ -50,7 +50,7 @@ struct peer {
 	struct pending *pending; /* the request being worked on */
 	VEC(struct buf) requests; /* those behind it */
 	bool hold;               /* 04 and 05 wait for the pending response */
-	bool hold_shutdown;      /* 05 waits a little: the kernel was shut down on request, and may start anew at once */
+	bool hold_shutdown;      /* 05 waits a little: see peer_shut_down */
 	bool greeted;            /* the frames of the session order have been sent */
 	bool gone;
 	struct heads unfolded;   /* moved here by a fold: heads it has not acknowledged yet */
