@@ -1067,6 +1067,25 @@ static void test_wire(void **state)
 	buf_free(&content);
 }
 
+/* A cursor beyond the code is one at its end, in code points: IPython gives no answer to it otherwise. */
+static void test_complete_content(void **state)
+{
+	static const struct {
+		size_t cursor;
+		const char *want;
+	} cases[] = {{1, "1}"}, {3, "3}"}, {4, "3}"}, {SIZE_MAX, "3}"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf b = {0};
+		jupyter_complete_content(&b, "\xc3\xa9\xf0\x9f\x98\x80x", cases[i].cursor);
+		const char *at = strstr(buf_cstr(&b), "\"cursor_pos\":");
+		assert_non_null(at);
+		assert_string_equal(at + strlen("\"cursor_pos\":"), cases[i].want);
+		buf_free(&b);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -1079,6 +1098,7 @@ int main(void)
 		T(test_segments), T(test_superseded_blobs), T(test_page),
 		T(test_questions),	 T(test_comms),		 T(test_outputs_changed), T(test_trim),
 		cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_complete_content),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

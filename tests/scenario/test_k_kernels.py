@@ -241,15 +241,7 @@ def test_k14_a_stop_shows(cells):
     cells.peer.wait("String(p.state.kernel.status) === 'idle'")
 
 
-def test_k15_completion_past_the_end(cells):
-    """A cursor beyond the code is one at its end: IPython gives no answer to it."""
-    cells.run("special_name = 1")
-    answer = until(lambda: (a := cells.peer.request("complete", code="special_na", cursor_pos=99))["result"] == "completion_result" and a,
-                   "a completion", 60)
-    assert [i["label"] for i in answer["items"]] == ["special_name"] and answer["cursor_end"] == 10
-
-
-def test_k16_widget_messages_of_clients(cells):
+def test_k15_widget_messages_of_clients(cells):
     """What is no buffer is skipped, numbers are taken modulo 256 (protocol.md 6.2); content without a comm is refused."""
     cells.run("seen = []\ndef target(comm, opened): seen.append([bytes(b) for b in opened['buffers']])\n"
               "get_ipython().kernel.comm_manager.register_target('probe', target)")
@@ -325,7 +317,7 @@ def test_k10_no_environment(start, tmp_path, uv, why):
     assert answer == {"result": "error", "error": error}
 
 
-def test_k17_interpreter_on_the_path(start, tmp_path):
+def test_k16_interpreter_on_the_path(start, tmp_path):
     """No pool, no default environment, no kernelspec: the first python on PATH that has ipykernel is as good."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to("/usr/bin/python3")
