@@ -19,6 +19,7 @@
 #include "web/blobs.h"
 
 #define STOP_LIMIT HOST_SEC(10) /* rooms.md 13.1 */
+#define REST_DELAY HOST_MS(50)
 
 void daemon_config_fini(struct daemon_config *c)
 {
@@ -157,7 +158,7 @@ static int announce(struct daemon *d)
 static int listen_socket(struct daemon *d)
 {
 	char *dir = path_dir(d->config.socket), *old = path_join(dir, "runtimed-sync.sock");
-	int r = host_dir_make(d->host, dir, 0700);
+	int r = host_dir_make_soon(d->host, dir, 0700);
 	host_path_unlink(d->host, old); /* of very old daemons */
 	if (r == 0)
 		r = host_listen_unix(d->host, d->config.socket, connection_accept, d, &d->listener);
@@ -170,6 +171,15 @@ static int fail(const char *what, int err)
 {
 	log_error("daemon", "%s: %s", what, strerror(-err));
 	return 1;
+}
+
+/* What no client waits for: the threads of the workers, files nobody has asked for yet, old ones
+ * nobody will ask for, syncs. Whoever started us is about to connect, and comes first. */
+static void start_rest(void *ctx)
+{
+	struct daemon *d = ctx;
+	settings_service_write(d->settings);
+	room_service_tidy(d->rooms);
 }
 
 static int start(struct daemon *d, struct http_route routes[3])
@@ -190,6 +200,8 @@ static int start(struct daemon *d, struct http_route routes[3])
 	}
 	for (size_t i = 0; i < sizeof signums / sizeof *signums; i++)
 		host_signal_open(d->host, signums[i], signalled, d, &d->signals[i]);
+	host_timer_init(&d->rest, d->host, start_rest, d);
+	host_timer_start(&d->rest, REST_DELAY);
 	log_info("daemon", "runtimed %s listens on %s, blobs on port %u", d->config.version, d->config.socket,
 		 d->record.blob_port);
 	notify_service_manager("READY=1");
@@ -206,6 +218,7 @@ static void finish(struct daemon *d)
 {
 	while (d->connections.n)
 		connection_close(d->connections.p[0]);
+	host_timer_stop(&d->rest);
 	if (d->http)
 		http_server_close(d->http);
 	host_run_until(d->host, at_once, NULL, 0); /* what closing put off to the end of the turn */

@@ -41,6 +41,7 @@ struct daemon {
 	VEC(struct connection *) pool_subscribers;
 	struct host_signal *signals[3];
 	struct host_hook uncork; /* after the rooms' own */
+	struct host_timer rest;  /* of the start */
 	bool stopping;
 	int exit_status;
 };

@@ -23,7 +23,9 @@ struct settings_service {
 	VEC(struct connection *) subscribers;
 	struct host_watch *watch;
 	struct host_timer debounce;
+	bool may_write;      /* not while the daemon starts */
 	bool writing, again; /* one write at a time; the newest state wins */
+	bool closed;
 	bool write_json;
 	bool apply_ready;
 };
@@ -40,6 +42,7 @@ struct write_job {
 /* ---- writing ---- */
 
 static void begin_write(struct settings_service *s);
+static void service_free(struct settings_service *s);
 
 static void write_run(void *ctx)
 {
@@ -59,6 +62,8 @@ static void write_done(void *ctx)
 	s->writing = false;
 	if (s->again)
 		begin_write(s);
+	else if (s->closed)
+		service_free(s);
 	am_buf_free(&job->document);
 	buf_free(&job->json);
 	free(job->document_path);
@@ -68,7 +73,7 @@ static void write_done(void *ctx)
 
 static void begin_write(struct settings_service *s)
 {
-	if (s->writing) {
+	if (s->writing || !s->may_write) {
 		s->again = true;
 		return;
 	}
@@ -190,21 +195,43 @@ static void file_event(void *ctx, const char *name, int events)
 
 /* ---- life ---- */
 
-/* The schema is the same from start to start: usually there is nothing to write, and nothing to wait for. */
-static void write_schema(struct daemon *d)
+struct schema_job {
+	struct host *host;
+	char *path;
+};
+
+/* The schema is the same from start to start: usually there is nothing to write. */
+static void schema_run(void *ctx)
 {
+	struct schema_job *job = ctx;
 	struct buf schema = {0}, there = {0};
-	char *path = path_join(d->config.config_dir, "settings.schema.json");
+	int r = 0;
 	settings_schema(&schema);
-	int r = host_dir_make(d->host, d->config.config_dir, 0755);
-	host_file_read_all(d->host, path, SETTINGS_FILE_MAX, &there);
-	if (r == 0 && (there.n != schema.n || memcmp(there.p, schema.p, schema.n) != 0))
-		r = host_file_replace_atomic(d->host, path, schema.p, schema.n, 0666, NULL);
+	host_file_read_all(job->host, job->path, SETTINGS_FILE_MAX, &there);
+	if (there.n != schema.n || memcmp(there.p, schema.p, schema.n) != 0)
+		r = host_file_replace_atomic(job->host, job->path, schema.p, schema.n, 0666, NULL);
 	if (r < 0)
-		log_warn("settings", "%s: %s", path, strerror(-r));
-	free(path);
+		log_warn("settings", "%s: %s", job->path, strerror(-r));
 	buf_free(&there);
 	buf_free(&schema);
+}
+
+static void schema_done(void *ctx)
+{
+	struct schema_job *job = ctx;
+	free(job->path);
+	free(job);
+}
+
+void settings_service_write(struct settings_service *s)
+{
+	struct schema_job *job = xcalloc(1, sizeof *job);
+	job->host = s->daemon->host;
+	job->path = path_join(s->daemon->config.config_dir, "settings.schema.json");
+	host_work(job->host, schema_run, schema_done, job);
+	s->may_write = true;
+	if (s->again)
+		begin_write(s);
 }
 
 struct settings_service *settings_service_open(struct daemon *d)
@@ -231,7 +258,9 @@ struct settings_service *settings_service_open(struct daemon *d)
 	}
 	if (differs)
 		begin_write(s);
-	write_schema(d);
+	int r = host_dir_make_soon(d->host, d->config.config_dir, 0755);
+	if (r < 0)
+		log_warn("settings", "%s: %s", d->config.config_dir, strerror(-r));
 	if (host_watch_dir(d->host, d->config.config_dir, file_event, s, &s->watch) < 0)
 		log_warn("settings", "%s cannot be watched", d->config.config_dir);
 	buf_free(&saved);
@@ -239,14 +268,23 @@ struct settings_service *settings_service_open(struct daemon *d)
 	return s;
 }
 
-void settings_service_close(struct settings_service *s)
+static void service_free(struct settings_service *s)
 {
-	if (s->watch)
-		host_watch_close(s->watch);
-	host_timer_stop(&s->debounce);
 	am_free(s->doc);
 	VEC_FREE(&s->subscribers);
 	free(s->document_path);
 	free(s->json_path);
 	free(s);
+}
+
+void settings_service_close(struct settings_service *s)
+{
+	if (s->watch)
+		host_watch_close(s->watch);
+	host_timer_stop(&s->debounce);
+	s->closed = s->may_write = true;
+	if (s->again && !s->writing)
+		begin_write(s);
+	if (!s->writing)
+		service_free(s);
 }

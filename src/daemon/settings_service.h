@@ -5,9 +5,12 @@
 #include "daemon/daemon.h"
 
 struct settings_service;
-/* Reads both files, writes the schema, watches the JSON. */
+/* Reads both files, watches the JSON. */
 struct settings_service *settings_service_open(struct daemon *d);
+/* Writes what open found to be written, and the schema; until then nothing is written. On workers. */
+void settings_service_write(struct settings_service *s);
 /* Tells the rooms and the pool; once those are there, then at every change. */
 void settings_service_apply(struct settings_service *s);
+/* What is still to be written is written before the host ends. */
 void settings_service_close(struct settings_service *s);
 #endif

@@ -331,6 +331,7 @@ void host_core_init(struct host *h, const struct host_ops *ops, const struct hos
 	h->file_self = file_self;
 	h->defers.next = h->defers.prev = &h->defers;
 	h->turn = 1;
+	pthread_mutex_init(&h->unsettled_lock, NULL);
 }
 
 void host_core_fini(struct host *h)
@@ -338,4 +339,8 @@ void host_core_fini(struct host *h)
 	free(h->timers);
 	h->timers = NULL;
 	h->n_timers = h->cap_timers = 0;
+	for (size_t i = 0; i < h->unsettled.n; i++)
+		free(h->unsettled.p[i]);
+	VEC_FREE(&h->unsettled);
+	pthread_mutex_destroy(&h->unsettled_lock);
 }

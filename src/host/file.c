@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -185,42 +186,129 @@ int host_dir_make_one(struct host *h, const char *path, unsigned mode)
 	return err;
 }
 
-/* What is put into a new directory is only as durable as the directory. */
-static int dir_make_durable(struct host *h, const char *path, unsigned mode)
+/* ---- directories that stay ----
+ * What is put into a new directory is only as durable as the directory. Its parent is
+ * noted in the same step that makes it, so that whoever finds it there also finds the
+ * note, and syncs the parent itself if nobody has yet. */
+
+/* The parent of path joins the unsettled; unsettled_lock is held. */
+static void unsettle_parent(struct host *h, const char *path)
+{
+	char *parent = path_dir(path);
+
+	for (size_t i = 0; i < h->unsettled.n; i++) {
+		if (strcmp(h->unsettled.p[i], parent) == 0) {
+			free(parent);
+			return;
+		}
+	}
+	VEC_PUSH(&h->unsettled, parent);
+}
+
+static int dir_make_noted(struct host *h, const char *path, unsigned mode)
 {
 	int err;
 
 	if (host_path_exists(h, path))
 		return host_dir_make_one(h, path, mode);
+	pthread_mutex_lock(&h->unsettled_lock);
 	err = host_dir_make_one(h, path, mode);
 	if (err == 0)
-		err = host_dir_sync_of(h, path);
-	/* A parent that may be written but not read cannot be synced. */
-	return err == -EACCES && host_path_exists(h, path) ? 0 : err;
+		unsettle_parent(h, path);
+	pthread_mutex_unlock(&h->unsettled_lock);
+	return err;
 }
 
-int host_dir_make(struct host *h, const char *path, unsigned mode)
+/* path has no slash at its end, and is as it was on return. */
+static int dirs_make(struct host *h, char *path, unsigned mode)
 {
-	char *copy = xstrdup(path);
-	size_t n = strlen(copy);
-	int err;
+	size_t n = strlen(path);
+	int err = dir_make_noted(h, path, mode);
 
-	while (n > 1 && copy[n - 1] == '/')
-		copy[--n] = '\0';
-	err = dir_make_durable(h, copy, mode);
 	for (size_t i = 1; err == -ENOENT && i <= n; i++) {
-		if (copy[i] != '/' && copy[i] != '\0')
+		if (path[i] != '/' && path[i] != '\0')
 			continue;
-		copy[i] = '\0';
-		err = dir_make_durable(h, copy, mode);
+		path[i] = '\0';
+		err = dir_make_noted(h, path, mode);
 		if (i < n) {
-			copy[i] = '/';
+			path[i] = '/';
 			/* Go on to the next component; a failure here shows there, too. */
 			if (err == 0)
 				err = -ENOENT;
 		}
 	}
-	free(copy);
+	return err;
+}
+
+static char *without_slash(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return xstrndup(path, n);
+}
+
+static bool is_above(const char *dir, const char *path)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(dir, path, n) == 0 && (path[n] == '/' || (n > 0 && dir[n - 1] == '/'));
+}
+
+/* Those above path, or all. One that cannot be synced is no trouble of what is elsewhere. */
+static int settle(struct host *h, const char *path)
+{
+	int err = 0;
+
+	/* Held all the while: who finds nothing to settle may rely on it being done. */
+	pthread_mutex_lock(&h->unsettled_lock);
+	for (size_t i = h->unsettled.n; i-- > 0;) {
+		char *dir = h->unsettled.p[i];
+		int dir_err;
+
+		if (path && !is_above(dir, path))
+			continue;
+		dir_err = host_dir_sync(h, dir);
+		/* One that may be written but not read cannot be synced; one that is gone needs it no more. */
+		if (dir_err == 0 || dir_err == -EACCES || dir_err == -ENOENT) {
+			VEC_REMOVE(&h->unsettled, i);
+			free(dir);
+		} else {
+			err = dir_err;
+		}
+	}
+	pthread_mutex_unlock(&h->unsettled_lock);
+	return err;
+}
+
+int host_dir_settle(struct host *h)
+{
+	return settle(h, NULL);
+}
+
+int host_dir_make_soon(struct host *h, const char *path, unsigned mode)
+{
+	char *dir = without_slash(path);
+	int err = dirs_make(h, dir, mode);
+
+	/* Found there, it may be of a process that ended before it settled it. */
+	pthread_mutex_lock(&h->unsettled_lock);
+	if (err == 0)
+		unsettle_parent(h, dir);
+	pthread_mutex_unlock(&h->unsettled_lock);
+	free(dir);
+	return err;
+}
+
+int host_dir_make(struct host *h, const char *path, unsigned mode)
+{
+	char *dir = without_slash(path);
+	int err = dirs_make(h, dir, mode);
+
+	if (err == 0)
+		err = settle(h, dir);
+	free(dir);
 	return err;
 }
 

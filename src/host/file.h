@@ -61,6 +61,13 @@ int host_path_access(struct host *h, const char *path, int mode);
 /* mkdir -p; new directories get mode, and are durable on return. Fine when it is
  * there already. */
 int host_dir_make(struct host *h, const char *path, unsigned mode);
+/* The same without waiting for the disk: durable after host_dir_settle, or the next
+ * host_dir_make of the same directory or one in it. So who calls host_dir_make before
+ * it syncs something there needs to know nothing of this. */
+int host_dir_make_soon(struct host *h, const char *path, unsigned mode);
+/* Makes durable what host_dir_make_soon made; tries all of it, and what failed again
+ * the next time. */
+int host_dir_settle(struct host *h);
 /* One directory whose parent is there, without any sync. Fine when it is there already. */
 int host_dir_make_one(struct host *h, const char *path, unsigned mode);
 int host_dir_remove(struct host *h, const char *path); /* rmdir */

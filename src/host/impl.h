@@ -2,8 +2,10 @@
  * includes this. */
 #ifndef HOST_IMPL_H
 #define HOST_IMPL_H
+#include <pthread.h>
 #include <sys/types.h>
 
+#include "base/vec.h"
 #include "host/file.h"
 #include "host/host.h"
 #include "host/poll.h"
@@ -92,6 +94,10 @@ struct host {
 	size_t work_pending;
 	uint64_t turn;
 	bool stopped;
+
+	/* Paths of directories with new directories in them that no sync has covered: file.c. */
+	pthread_mutex_t unsettled_lock;
+	VEC(char *) unsettled;
 };
 
 /* First members of the implementations' structures. */

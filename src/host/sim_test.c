@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "host/fault.h"
 #include "host/file.h"
 #include "host/process.h"
 #include "host/signal.h"
@@ -396,6 +397,62 @@ static void test_power_loss(void **state)
 	assert_true(renamed > 20 && kept > 20 && renamed + kept == SEEDS);
 }
 
+/* A directory made without waiting is there after a power loss once somebody waited. */
+static void test_dirs_made_soon(void **state)
+{
+	unsigned lost[3] = {0};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		for (size_t how = 0; how < 3; how++) {
+			struct fixture f;
+			char *text;
+
+			start(&f, seed);
+			assert_int_equal(host_dir_make_soon(f.h, "/a/b", 0700), 0);
+			if (how == 1)
+				assert_int_equal(host_dir_settle(f.h), 0);
+			else if (how == 2)
+				assert_int_equal(host_dir_make(f.h, "/a/b", 0700), 0);
+			put(&f, "/a/b/file", "text");
+			reboot(&f, seed);
+			text = get(&f, "/a/b/file");
+			lost[how] += !text;
+			free(text);
+			stop(&f);
+		}
+	}
+	assert_true(lost[0] > 5);
+	assert_int_equal(lost[1], 0);
+	assert_int_equal(lost[2], 0);
+}
+
+/* One directory that cannot be synced is no trouble of another, and is tried again. */
+static void test_settle_fails(void **state)
+{
+	struct fixture f;
+	struct fault *faults;
+
+	(void)state;
+	start(&f, 1);
+	faults = fault_install(f.h);
+	assert_int_equal(host_dir_make_soon(f.h, "/bad/a", 0700), 0);
+	assert_int_equal(host_dir_make_soon(f.h, "/good/a/", 0700), 0);
+	fault_add(faults, &(struct fault_rule){.ops = FAULT_SYNC, .prefix = "/bad", .nth = 1, .from_then_on = true,
+					       .action = FAULT_FAIL, .error = EIO});
+	assert_int_equal(host_dir_make(f.h, "/good/a", 0700), 0);
+	assert_int_equal(host_dir_make(f.h, "/bad/a", 0700), -EIO);
+	assert_int_equal(host_dir_settle(f.h), -EIO);
+	fault_reset_count(faults);
+	fault_clear(faults);
+	assert_int_equal(host_dir_make(f.h, "/bad/a", 0700), 0);
+	assert_int_equal(fault_count(faults, FAULT_SYNC), 1);
+	assert_int_equal(host_dir_settle(f.h), 0);
+	assert_int_equal(fault_count(faults, FAULT_SYNC), 1);
+	fault_remove(faults);
+	stop(&f);
+}
+
 /* Atomic replacement under a power loss at any moment: the old content or the
  * new, never neither; and the new once it was reported. */
 static void test_replace_survives(void **state)
@@ -589,6 +646,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_time), cmocka_unit_test(test_order_is_the_seeds), cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_files), cmocka_unit_test(test_power_loss), cmocka_unit_test(test_replace_survives),
+		cmocka_unit_test(test_dirs_made_soon), cmocka_unit_test(test_settle_fails),
 		cmocka_unit_test(test_killed_host_is_harmless), cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_signal), cmocka_unit_test(test_programs),
 	};

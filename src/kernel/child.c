@@ -117,8 +117,8 @@ static void register_pid(struct child *c)
 
 static int start_real(struct child *c, const struct kernel_launch_spec *spec, char **ret_error)
 {
-	int r = connection_make(c->service->host, c->service->connections_dir, c->service->ipc_dir, spec->use_ipc,
-				spec->kernel_name, &c->connection);
+	int r = connection_make(c->service->host, c->service->connections_dir, kernel_service_ipc_dir(c->service),
+				spec->use_ipc, spec->kernel_name, &c->connection);
 	if (r < 0) {
 		*ret_error = xasprintf("Cannot write a connection file: %s", strerror(-r));
 		return r;

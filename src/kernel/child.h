@@ -25,7 +25,7 @@ struct kernel_service {
 	struct host *host;
 	struct output_blobs blobs;
 	char *base_dir, *connections_dir;
-	char *ipc_dir; /* for Unix sockets when connections_dir's path is too long; NULL = not made */
+	char *ipc_dir; /* NULL = not made */
 	struct pid_registry *registry;
 	struct transport *(*simulate)(void *ctx, struct kernel_service *service);
 	void *simulate_ctx;
@@ -36,6 +36,8 @@ struct kernel_service {
 	/* blobs of finished stream outputs: not to be superseded by anybody (kernel_stream.c) */
 	struct map *final_streams;
 };
+/* For Unix sockets when connections_dir's path is too long; made with the first kernel. NULL when it cannot be. */
+const char *kernel_service_ipc_dir(struct kernel_service *service);
 /* From child.c, when a buried one is gone. */
 void kernel_service_check_stopped(struct kernel_service *service);
 

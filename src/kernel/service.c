@@ -57,7 +57,7 @@ int kernel_service_new(const struct kernel_service_config *config, struct kernel
 	if (!s->simulate) {
 		s->base_dir = xstrdup(config->base_dir);
 		s->connections_dir = path_join(config->base_dir, "connections");
-		r = host_dir_make(s->host, s->base_dir, 0700);
+		r = host_dir_make_soon(s->host, s->base_dir, 0700);
 		if (r == 0)
 			r = connection_private_dir(s->connections_dir);
 		if (r == 0)
@@ -67,7 +67,6 @@ int kernel_service_new(const struct kernel_service_config *config, struct kernel
 			if (n > 0)
 				log_info("kernel", "Ended %d kernels that an earlier daemon left", n);
 			empty_dir(s->connections_dir);
-			s->ipc_dir = make_ipc_dir(s->base_dir);
 		}
 	}
 	if (r < 0)
@@ -75,6 +74,13 @@ int kernel_service_new(const struct kernel_service_config *config, struct kernel
 	else
 		*ret_service = s;
 	return r;
+}
+
+const char *kernel_service_ipc_dir(struct kernel_service *s)
+{
+	if (!s->ipc_dir)
+		s->ipc_dir = make_ipc_dir(s->base_dir);
+	return s->ipc_dir;
 }
 
 void kernel_service_check_stopped(struct kernel_service *s)

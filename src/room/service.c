@@ -69,10 +69,6 @@ static bool alias_has_journal(void *ctx, const struct alias *a)
 	return journal_exists(svc->journals, a->uuid) || journal_exists(svc->journals, a->path);
 }
 
-struct housekeeping {
-	struct room_service *svc;
-};
-
 /* What a daemon that was killed while it wrote there left behind. */
 static void remove_temps(struct room_service *svc, const char *dir)
 {
@@ -90,12 +86,31 @@ static void remove_temps(struct room_service *svc, const char *dir)
 	host_names_free(names, n);
 }
 
-static void housekeeping_run(void *ctx)
+static void tidy_run(void *ctx)
 {
-	struct housekeeping *job = ctx;
-	remove_temps(job->svc, journal_store_dir(job->svc->journals));
-	journal_gc(job->svc->journals, JOURNAL_KEEP, NULL, NULL);
-	execution_log_gc(job->svc->executions, EXECUTION_LOG_AGE);
+	struct room_service *svc = ctx;
+	int r = host_dir_settle(svc->host);
+	if (r < 0)
+		log_warn("room", "the directories of the daemon are not synced: %s", strerror(-r));
+	remove_temps(svc, journal_store_dir(svc->journals));
+	journal_gc(svc->journals, JOURNAL_KEEP, NULL, NULL);
+	execution_log_gc(svc->executions, EXECUTION_LOG_AGE);
+}
+
+static void service_free(struct room_service *svc);
+
+static void tidy_done(void *ctx)
+{
+	struct room_service *svc = ctx;
+	svc->tidying = false;
+	if (svc->freed)
+		service_free(svc);
+}
+
+void room_service_tidy(struct room_service *svc)
+{
+	svc->tidying = true;
+	host_work(svc->host, tidy_run, tidy_done, svc);
 }
 
 static int open_stores(struct room_service *svc, const struct room_config *config)
@@ -165,9 +180,6 @@ int room_service_open(const struct room_config *config, struct room_service **re
 		room_service_free(svc);
 		return r;
 	}
-	struct housekeeping *job = xcalloc(1, sizeof *job);
-	job->svc = svc;
-	host_work(svc->host, housekeeping_run, free, job);
 	*ret = svc;
 	return 0;
 }
@@ -189,6 +201,14 @@ void room_service_free(struct room_service *svc)
 		pool_free(svc->pool);
 	if (svc->formatter)
 		formatter_free(svc->formatter);
+	svc->freed = true;
+	if (!svc->tidying)
+		service_free(svc);
+}
+
+/* What a worker may still have had in hand. */
+static void service_free(struct room_service *svc)
+{
 	if (svc->executions)
 		execution_log_close(svc->executions);
 	if (svc->aliases)

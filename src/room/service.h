@@ -32,6 +32,9 @@ struct room_config {
 };
 
 int room_service_open(const struct room_config *config, struct room_service **ret);
+/* Once, when there is time: the directories made by open become durable, and what
+ * earlier daemons left and nobody needs is removed. On a worker. */
+void room_service_tidy(struct room_service *svc);
 /* Orderly end (rooms.md 13.1): journals flushed, dirty files written, kernels
  * ended, peers disconnected; done is called when over, or after `limit`. */
 void room_service_stop(struct room_service *svc, uint64_t limit, host_fn *done, void *ctx);

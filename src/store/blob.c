@@ -551,7 +551,7 @@ static void store_turn_end(void *ctx)
 int blob_store_open(struct host *h, const char *dir, struct blob_store **ret)
 {
 	struct blob_store *s;
-	int err = host_dir_make(h, dir, 0755);
+	int err = host_dir_make_soon(h, dir, 0755); /* a background sync makes it durable, as it does blobs */
 
 	if (err < 0)
 		return err;

@@ -106,7 +106,7 @@ int journal_store_open(struct host *h, const char *dir, const char *fallback_dir
 	s->fallback_dir = fallback_dir ? xstrdup(fallback_dir) : NULL;
 	s->refs = 1;
 	pthread_mutex_init(&s->lock, NULL);
-	host_dir_make(h, dir, 0700);
+	host_dir_make_soon(h, dir, 0700); /* every whole document waits for its directory */
 	host_turn_end(h, &s->hook, store_turn_end, s);
 	host_defer_init(&s->again, h, store_again, s);
 	*ret = s;

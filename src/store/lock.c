@@ -18,7 +18,7 @@
 int daemon_lock_take(struct host *h, const char *base_dir, struct daemon_lock *ret)
 {
 	char *path = path_join(base_dir, "daemon.lock");
-	int fd, err = host_dir_make(h, base_dir, 0700);
+	int fd, err = host_dir_make_soon(h, base_dir, 0700);
 
 	if (err == 0)
 		err = host_file_open(h, path, O_RDWR | O_CREAT | O_TRUNC, 0644, &fd);
