@@ -272,29 +272,60 @@ int am_op_reserve(am_doc *doc, am_op *op)
 	return rc;
 }
 
+static int intern_mark(am_doc *doc, const am_op *op)
+{
+	uint32_t mark;
+
+	return op->mark ? am_key_intern(doc, op->mark, op->mark_n, &mark) : AM_OK;
+}
+
+static void max_reached(struct am_ops *ops, const am_op *op)
+{
+	if (op->id.ctr + op->run - 1 > ops->max)
+		ops->max = op->id.ctr + op->run - 1;
+}
+
+int am_op_apply_key(am_doc *doc, const am_op *op, uint32_t obj, uint32_t key, uint32_t reg)
+{
+	struct am_ops *ops = doc->ops;
+	am_op own = *op;
+	int rc = am_op_reserve(doc, &own);
+
+	if (rc == AM_OK && key == AM_NONE)
+		rc = am_key_intern(doc, op->key, op->key_n, &key);
+	if (rc == AM_OK)
+		rc = intern_mark(doc, op);
+	if (rc)
+		return rc;
+	if (reg == AM_NONE)
+		reg = am_reg_add(ops, obj, key);
+	apply_to_register(doc, &own, obj, reg, (am_id){key, 0});
+	max_reached(ops, op);
+	return AM_OK;
+}
+
 static int apply_piece(am_doc *doc, am_op *op)
 {
 	struct am_ops *ops = doc->ops;
-	uint32_t obj, key = AM_NONE;
-	int rc = am_op_reserve(doc, op);
+	uint32_t obj, key;
+	int rc;
 
-	if (rc == AM_OK && op->key_is_str)
-		rc = am_key_intern(doc, op->key, op->key_n, &key);
-	if (rc == AM_OK && op->mark) {
-		uint32_t mark;
-		rc = am_key_intern(doc, op->mark, op->mark_n, &mark);
+	if (op->key_is_str) {
+		obj = am_ops_object(ops, op->obj);
+		key = am_key_find(ops, op->key, op->key_n);
+		return am_op_apply_key(doc, op, obj, key, am_reg_find(ops, obj, key));
 	}
+	rc = am_op_reserve(doc, op);
+	if (rc == AM_OK)
+		rc = intern_mark(doc, op);
 	if (rc)
 		return rc;
 	obj = am_ops_object(ops, op->obj);
-	if (op->key_is_str)
-		apply_to_register(doc, op, obj, am_reg_get(ops, obj, key), (am_id){key, 0});
-	else if (op->insert)
+	if (op->insert)
 		am_op_insert(doc, op, obj, insert_place(doc, op, obj));
 	else
 		apply_to_elem(doc, op, obj);
-	if (op->id.ctr + op->run - 1 > ops->max)
-		ops->max = op->id.ctr + op->run - 1;
+	max_reached(ops, op);
 	return AM_OK;
 }
 

@@ -131,8 +131,7 @@ static void slot_drop(const struct am_ops *ops, uint32_t *slot, size_t n, uint32
 	slot[i] = AM_NONE;
 }
 
-/* Keeps a table at most two thirds full with one more entry. Registers of
- * sequence elements share the pool but are not in the table. */
+/* Keeps a table at most two thirds full with one more entry. */
 static int slots_reserve(am_doc *doc, uint32_t **slot, size_t *n, size_t used, entry_hash hash)
 {
 	size_t want = *n ? *n * 2 : 16;
@@ -261,8 +260,14 @@ uint32_t am_ops_object(struct am_ops *ops, am_id obj)
 
 uint32_t am_reg_find(const struct am_ops *ops, uint32_t obj, uint32_t key)
 {
-	if (!ops->reg_slots || key == AM_NONE)
+	if (key == AM_NONE)
 		return AM_NONE;
+	if (!ops->obj.p[obj].hashed) {
+		uint32_t r = ops->obj.p[obj].m.first;
+		while (r != AM_NONE && ops->reg.p[r].key != key)
+			r = ops->reg.p[r].next;
+		return r;
+	}
 	for (size_t i = mix(obj, key) & (ops->reg_slots - 1); ops->reg_slot[i] != AM_NONE;
 	     i = (i + 1) & (ops->reg_slots - 1))
 		if (ops->reg.p[ops->reg_slot[i]].obj == obj && ops->reg.p[ops->reg_slot[i]].key == key)
@@ -322,7 +327,7 @@ int am_ops_reserve(am_doc *doc, size_t n_refs, size_t bytes)
 	    am_vec_reserve(a, &ops->succ, n_refs + 2) || am_vec_reserve(a, &ops->reg, 2) ||
 	    am_vec_reserve(a, &ops->obj, 1) || am_vec_reserve(a, &ops->sum, n_refs + 1) ||
 	    am_vec_reserve(a, &ops->heap, bytes) ||
-	    slots_reserve(doc, &ops->reg_slot, &ops->reg_slots, ops->reg.n, reg_hash) ||
+	    slots_reserve(doc, &ops->reg_slot, &ops->reg_slots, ops->regs_hashed + AM_MAP_SMALL, reg_hash) ||
 	    slots_reserve(doc, &ops->obj_slot, &ops->obj_slots, ops->obj.n, obj_hash))
 		return AM_E_NOMEM;
 	return AM_OK;
@@ -391,7 +396,10 @@ static void object_drop(struct am_ops *ops, uint32_t slot)
 	assert(slot + 1 == ops->obj.n);
 	for (uint32_t r = am_obj_is_map(o) ? o->m.first : AM_NONE, next; r != AM_NONE; r = next) {
 		next = ops->reg.p[r].next;
-		slot_drop(ops, ops->reg_slot, ops->reg_slots, r, reg_hash);
+		if (o->hashed) {
+			slot_drop(ops, ops->reg_slot, ops->reg_slots, r, reg_hash);
+			ops->regs_hashed--;
+		}
 		reg_free(ops, r);
 	}
 	slot_drop(ops, ops->obj_slot, ops->obj_slots, slot, obj_hash);
@@ -543,14 +551,23 @@ uint32_t am_span_single(am_doc *doc, uint32_t s, uint32_t k)
 
 uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key)
 {
-	struct am_obj *o = &ops->obj.p[obj];
 	uint32_t r = am_reg_find(ops, obj, key);
 
-	if (r != AM_NONE)
-		return r;
-	r = reg_new(ops);
+	return r == AM_NONE ? am_reg_add(ops, obj, key) : r;
+}
+
+static void reg_hash_in(struct am_ops *ops, uint32_t r)
+{
+	slot_put(ops->reg_slot, ops->reg_slots, reg_hash(ops, r), r);
+	ops->regs_hashed++;
+}
+
+uint32_t am_reg_add(struct am_ops *ops, uint32_t obj, uint32_t key)
+{
+	struct am_obj *o = &ops->obj.p[obj];
+	uint32_t r = reg_new(ops);
+
 	ops->reg.p[r] = (struct am_reg){obj, key, AM_NONE, AM_NONE, AM_NONE, 0, AM_NONE};
-	slot_put(ops->reg_slot, ops->reg_slots, mix(obj, key), r);
 	if (o->m.first == AM_NONE)
 		o->m.first = r;
 	else {
@@ -559,6 +576,13 @@ uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key)
 		ops->reg.p[o->m.last].next = r;
 	}
 	o->m.last = r;
+	if (o->hashed) {
+		reg_hash_in(ops, r);
+	} else if (++o->regs > AM_MAP_SMALL) {
+		o->hashed = true;
+		for (uint32_t i = o->m.first; i != AM_NONE; i = ops->reg.p[i].next)
+			reg_hash_in(ops, i);
+	}
 	return r;
 }
 

@@ -45,6 +45,10 @@ struct am_reg {
 	uint32_t next;     /* next register of the map */
 };
 
+/* A map of at most so many keys is looked through: they lie side by side, a hash
+ * table's entries anywhere. */
+#define AM_MAP_SMALL 16
+
 #define AM_NODE_MAX 16
 /* B+tree node. Two kinds of tree share it: sequences (w = width, inner: sums)
  * and id indices (w = counter, inner: smallest of the child). */
@@ -60,6 +64,8 @@ struct am_obj {
 	uint32_t span; /* make operation; none for the root */
 	uint8_t type;  /* am_type */
 	bool sorted;   /* map: register list is in key order */
+	bool hashed;   /* map: its registers are in the table, not only in the list */
+	uint8_t regs;  /* map: registers, as long as it is not hashed */
 	union {
 		struct { uint32_t first, last, visible; } m; /* registers; visible keys */
 		struct {
@@ -93,6 +99,7 @@ struct am_ops {
 	uint32_t free_span, free_node, free_succ, free_reg;
 	uint32_t *reg_slot, *obj_slot, *key_slot; /* open addressing, sizes powers of two */
 	size_t reg_slots, obj_slots, key_slots;
+	size_t regs_hashed;
 	size_t count;     /* operations, deletes included */
 	uint32_t max;     /* greatest counter */
 	uint32_t height;  /* levels of nodes above the leaves in the highest tree there ever was */
@@ -164,6 +171,8 @@ int am_key_cmp(const struct am_ops *ops, uint32_t a, uint32_t b);
 
 /* The rest needs am_ops_reserve before. */
 uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key);
+/* The register of a key that has none. */
+uint32_t am_reg_add(struct am_ops *ops, uint32_t obj, uint32_t key);
 /* The register of a sequence element, made on demand; head is a single insert span. */
 uint32_t am_reg_of_elem(struct am_ops *ops, uint32_t head);
 /* A span filled from op (run allowed), value copied; not linked anywhere. */
@@ -187,6 +196,9 @@ void am_seq_delete(am_doc *doc, uint32_t s, uint32_t k, uint32_t n, am_id id);
 void am_ops_undo(am_doc *doc, uint32_t actor, uint32_t from, uint32_t max);
 /* Applies one operation whose references were checked. */
 int am_op_apply(am_doc *doc, const am_op *op);
+/* The same for one at a map key that has been looked up: the object's slot, and key
+ * index and register, AM_NONE when there is none yet. */
+int am_op_apply_key(am_doc *doc, const am_op *op, uint32_t obj, uint32_t key, uint32_t reg);
 /* am_ops_reserve for op, whose value may lie in this document's own heap. */
 int am_op_reserve(am_doc *doc, am_op *op);
 /* Places an insertion (a run at most AM_RUN_MAX long unless ASCII) behind span

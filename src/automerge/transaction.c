@@ -307,13 +307,18 @@ static int ids_left(const struct am_edit *e, size_t n)
 	return n > AM_MAX_COUNTER - e->ops->max ? AM_E_LIMIT : AM_OK;
 }
 
-int am_edit_emit(struct am_edit *e, am_op *op)
+static int op_number(struct am_edit *e, am_op *op)
 {
-	int rc = ids_left(e, 1);
-
 	op->id = next_id(e);
 	op->obj = e->ops->obj.p[e->obj].id;
 	op->run = 1;
+	return ids_left(e, 1);
+}
+
+int am_edit_emit(struct am_edit *e, am_op *op)
+{
+	int rc = op_number(e, op);
+
 	return rc ? rc : am_op_apply(e->doc, op);
 }
 
@@ -426,6 +431,7 @@ static bool value_equals(const struct am_ops *ops, uint32_t s, uint32_t k, const
 /* Where put, delete and increment go: what is visible at a key or an element. */
 struct slot {
 	am_op op;      /* key filled in */
+	uint32_t key;  /* index; AM_NONE = nobody used it yet, or an element */
 	uint32_t reg;  /* none: an element nobody wrote to again, element k of s, or an absent key */
 	uint32_t s, k; /* winner; AM_NONE = nothing visible */
 	bool counter;  /* a counter is among the visible values */
@@ -464,10 +470,18 @@ static int slot_refs(struct am_edit *e, struct slot *t, bool with_winner)
 	return AM_OK;
 }
 
+static int slot_emit(struct am_edit *e, struct slot *t)
+{
+	int rc = op_number(e, &t->op);
+
+	if (rc)
+		return rc;
+	return t->op.key_is_str ? am_op_apply_key(e->doc, &t->op, e->obj, t->key, t->reg) : am_op_apply(e->doc, &t->op);
+}
+
 static int slot_of_key(struct am_edit *e, const char *key, size_t n, struct slot *ret)
 {
 	const uint8_t *p = (const uint8_t *)key;
-	uint32_t k;
 	bool conflict;
 
 	if (n > INT32_MAX)
@@ -478,8 +492,8 @@ static int slot_of_key(struct am_edit *e, const char *key, size_t n, struct slot
 	ret->op.key_is_str = true;
 	ret->op.key = p;
 	ret->op.key_n = (uint32_t)n;
-	k = am_key_find(e->ops, p, n);
-	ret->reg = am_reg_find(e->ops, e->obj, k);
+	ret->key = am_key_find(e->ops, p, n);
+	ret->reg = am_reg_find(e->ops, e->obj, ret->key);
 	if (ret->reg != AM_NONE)
 		ret->s = am_reg_winner(e->doc, e->clock, ret->reg, &conflict);
 	return AM_OK;
@@ -524,14 +538,14 @@ static int put_scalar(struct am_edit *e, struct slot *t, const am_value *v)
 		if (rc || t->op.n_refs == 0)
 			return rc;
 		t->op.action = AM_ACT_DEL;
-		return am_edit_emit(e, &t->op);
+		return slot_emit(e, t);
 	}
 	rc = slot_refs(e, t, true);
 	if (rc)
 		return rc;
 	t->op.action = AM_ACT_SET;
 	op_value(&t->op, &s);
-	return am_edit_emit(e, &t->op);
+	return slot_emit(e, t);
 }
 
 static int put_object(struct am_edit *e, struct slot *t, am_type type, am_objid *ret)
@@ -541,7 +555,7 @@ static int put_object(struct am_edit *e, struct slot *t, am_type type, am_objid 
 	if (rc == AM_OK)
 		rc = slot_refs(e, t, true);
 	if (rc == AM_OK)
-		rc = am_edit_emit(e, &t->op);
+		rc = slot_emit(e, t);
 	if (rc == AM_OK)
 		*ret = t->op.id;
 	return rc;
@@ -554,7 +568,7 @@ static int delete_slot(struct am_edit *e, struct slot *t)
 	if (rc || t->op.n_refs == 0)
 		return rc;
 	t->op.action = AM_ACT_DEL;
-	return am_edit_emit(e, &t->op);
+	return slot_emit(e, t);
 }
 
 static int increment_slot(struct am_edit *e, struct slot *t, int64_t by)
@@ -578,7 +592,7 @@ static int increment_slot(struct am_edit *e, struct slot *t, int64_t by)
 		return rc;
 	t->op.action = AM_ACT_INC;
 	op_value(&t->op, &s);
-	return am_edit_emit(e, &t->op);
+	return slot_emit(e, t);
 }
 
 /* ---- maps ---- */

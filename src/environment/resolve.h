@@ -16,7 +16,7 @@ struct resolve_request {
 	const char *notebook_path;   /* NULL when untitled; need not exist */
 	const char *working_dir;     /* of the handshake; or NULL */
 	struct json_object *metadata; /* {kernelspec?, language_info?, runt?}; or NULL */
-	const char *const *code_cells; /* sources, for PEP 723 blocks; NUL-terminated */
+	const char *const *code_cells; /* those with a PEP 723 block, at least; NUL-terminated */
 	size_t n_code_cells;
 	const char *default_runtime;	/* settings; NULL = python */
 	const char *default_python_env; /* settings; NULL = uv */

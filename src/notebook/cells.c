@@ -95,6 +95,24 @@ char *cell_source(struct notebook *nb, const char *id, size_t *ret_n)
 	return s;
 }
 
+void cells_each_source(struct notebook *nb, const char *type, cell_source_fn *fn, void *ctx)
+{
+	size_t n = strlen(type);
+
+	for (size_t i = 0; i < nb->order.n; i++) {
+		const struct cell_entry *e = nb->order.p[i];
+		am_buf b = {0};
+		am_value v;
+
+		if (!field(nb, e, "cell_type", &v) || v.type != AM_STR || v.s.n != n || memcmp(v.s.p, type, n) != 0)
+			continue;
+		if (field(nb, e, "source", &v) && v.type == AM_TEXT)
+			am_text(nb->doc, NULL, v.id, &b);
+		fn(ctx, b.n ? (const char *)b.p : "", b.n);
+		am_buf_free(&b);
+	}
+}
+
 /* A field that should be a map; "{}" when it is anything else. A Str that holds
  * a JSON object is what the v1 migration of the reference wrote. */
 static char *object_field(struct notebook *nb, const char *id, const char *key)

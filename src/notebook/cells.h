@@ -38,6 +38,10 @@ struct cell {
 int cell_read(struct notebook *nb, const char *id, struct cell *ret);
 void cell_fini(struct cell *c);
 
+/* Calls fn with the source of each cell of a type, in order: borrowed, n bytes and no NUL. */
+typedef void cell_source_fn(void *ctx, const char *source, size_t n);
+void cells_each_source(struct notebook *nb, const char *type, cell_source_fn *fn, void *ctx);
+
 /* Single fields; malloc()ed, NULL when there is no such cell. */
 char *cell_source(struct notebook *nb, const char *id, size_t *ret_n);
 char *cell_type(struct notebook *nb, const char *id);

@@ -130,37 +130,30 @@ static void resolved(void *ctx, const struct resolve_result *result)
 		room_launch_ended(room, strerror(-r));
 }
 
-static void code_cells(struct room *room, char ***ret, size_t *ret_n)
+typedef VEC(char *) sources;
+
+static void keep_script(void *ctx, const char *source, size_t n)
 {
-	VEC(char *) list = {0};
-	for (size_t i = 0; i < cells_count(room->nb); i++) {
-		const char *id = cells_id_at(room->nb, i);
-		char *type = cell_type(room->nb, id);
-		if (type && strcmp(type, "code") == 0) {
-			char *source = cell_source(room->nb, id, NULL);
-			VEC_PUSH(&list, source ? source : xstrdup(""));
-		}
-		free(type);
-	}
-	*ret = list.p;
-	*ret_n = list.n;
+	static const char mark[] = "# /// script";
+	sources *list = ctx;
+	if (memmem(source, n, mark, sizeof mark - 1))
+		VEC_PUSH(list, xstrndup(source, n));
 }
 
 static void start(struct room *room, const char *type, const char *source, const char *notebook_path, bool by_itself,
 		  struct pending *pending)
 {
 	struct buf json = {0};
-	char **cells = NULL;
-	size_t n_cells;
+	sources scripts = {0};
 	const char *guess_type, *guess_source;
 	room_settle(room);
 	metadata_json(room->nb, &json);
-	code_cells(room, &cells, &n_cells);
+	cells_each_source(room->nb, "code", keep_script, &scripts);
 	struct resolve_request request = {
 		.kernel_type = type, .env_source = source, .working_dir = room->working_dir,
 		.notebook_path = notebook_path ? notebook_path : room->path,
 		.metadata = json_parse(json.p, json.n),
-		.code_cells = (const char *const *)cells, .n_code_cells = n_cells,
+		.code_cells = (const char *const *)scripts.p, .n_code_cells = scripts.n,
 		.default_runtime = room->svc->default_runtime, .default_python_env = room->svc->default_python_env,
 		.cache_dir = room->svc->cache_dir, .uv_pool = room->svc->pool, .auto_launch = by_itself,
 	};
@@ -175,9 +168,9 @@ static void start(struct room *room, const char *type, const char *source, const
 	struct resolve *handle = resolve_start(&request, resolved, launch);
 	if (room->launch == launch && handle)
 		launch->resolve = handle;
-	for (size_t i = 0; i < n_cells; i++)
-		free(cells[i]);
-	free(cells);
+	for (size_t i = 0; i < scripts.n; i++)
+		free(scripts.p[i]);
+	VEC_FREE(&scripts);
 	json_object_put(request.metadata);
 	buf_free(&json);
 }

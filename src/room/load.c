@@ -97,6 +97,10 @@ static int fill_from_file(struct load *load)
 	if (r < 0)
 		return r;
 	notebook_set_id(load->nb, load->uuid);
+	/* With nothing unseen the load counts as seen, too, and is not diffed. */
+	r = notebook_refresh(load->nb, NULL);
+	if (r < 0)
+		return r;
 	struct ipynb_load *loading = ipynb_load_start(load->nb, load->version, &load->svc->notebook_blobs);
 	while ((r = ipynb_load_step(loading)) > 0)
 		;
