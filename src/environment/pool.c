@@ -29,6 +29,7 @@
 #define WARM_UP_LIMIT HOST_SEC(30)
 #define OUTPUT_LIMIT (1u << 20)
 #define LOOP HOST_SEC(30)
+#define FIRST_LOOP HOST_MS(50) /* a daemon that starts answers its first clients first */
 #define TAKEN_GRACE_SECS 86400 /* a taken one whose user may have outlived a daemon is left alone this long */
 
 extern char **environ;
@@ -547,7 +548,7 @@ struct pool *pool_new(const struct pool_config *config)
 	p->ctx = config->ctx;
 	host_timer_init(&p->loop, p->host, on_loop, p);
 	adopt(p);
-	plan(p);
+	host_timer_start(&p->loop, FIRST_LOOP);
 	return p;
 }
 
