@@ -30,6 +30,16 @@ def untitled(daemon, cells=None):
     return u
 
 
+def has_died(daemon, answer) -> bool:
+    """The answer is there or the daemon gone: is it, or about to go? Connections of a killed process close before
+    its parent hears of it."""
+    if answer.done() and answer.exception():
+        daemon.wait_dead(30)
+    elif answer.done() and daemon.process.poll() is None:
+        time.sleep(0.2)
+    return daemon.process.poll() is not None
+
+
 def crash(daemon) -> None:
     daemon.kill()
     for p in daemon.peers:
@@ -153,8 +163,7 @@ def test_g4_kill_at_every_step_of_a_promotion(start):
         daemon.faults(f"change crash {step} 0 *")
         response = u.begin_save(t)
         until(lambda: response.done() or daemon.process.poll() is not None, "an answer or the end", 30)
-        time.sleep(0.2 if response.done() and daemon.process.poll() is None else 0)
-        died = daemon.process.poll() is not None
+        died = has_died(daemon, response)
         if not died:
             daemon.faults()
             assert response.result()["result"] == "notebook_saved"
@@ -185,8 +194,7 @@ def test_g4_kill_at_every_step_of_an_autosave(start):
         daemon.faults(f"change crash {step} 0 *")
         answer = c.begin_save()
         until(lambda: answer.done() or daemon.process.poll() is not None, "an answer or the end", 30)
-        time.sleep(0.2 if answer.done() and daemon.process.poll() is None else 0)
-        died = daemon.process.poll() is not None
+        died = has_died(daemon, answer)
         daemon.faults()
         assert t.read_bytes() == before or nb.on_disk(t, x="1", cell0="x0 = 0\n", cell1="x1 = 1\n"), f"a half-written file at step {step}"
         if not died:
