@@ -388,7 +388,7 @@ static int copy_graph(const am_allocator *a, struct am_graph *to, const struct a
 
 	if (COPY_VEC(a, &to->hash, &from->hash) || COPY_VEC(a, &to->run, &from->run) ||
 	    COPY_VEC(a, &to->block, &from->block) || COPY_VEC(a, &to->time, &from->time) ||
-	    COPY_VEC(a, &to->more, &from->more) || COPY_VEC(a, &to->deps, &from->deps) ||
+	    COPY_VEC(a, &to->more, &from->more) || COPY_VEC(a, &to->lists, &from->lists) ||
 	    COPY_VEC(a, &to->bytes, &from->bytes) ||
 	    COPY_VEC(a, &to->texts, &from->texts) || COPY_VEC(a, &to->text_slot, &from->text_slot) || COPY_VEC(a, &to->heads, &from->heads) ||
 	    COPY_VEC(a, &to->head_rows, &from->head_rows) || COPY_VEC(a, &to->flag, &from->flag) ||

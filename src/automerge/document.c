@@ -56,23 +56,23 @@ void am_docfile_close(struct am_docfile *f)
 
 int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_arena *arena, size_t *budget)
 {
-	int rc;
+	int rc = AM_OK;
 
-	for (size_t i = 0; i < cols->n; i++) {
+	for (size_t i = 0; i < cols->n && rc == AM_OK; i++) {
 		struct am_column *c = &cols->v[i];
 
 		if (!c->deflated)
 			continue;
 		rc = am_inflate(&s->deflater, c->p, c->n, *budget, &s->inflated);
 		if (rc)
-			return rc;
+			break;
 		*budget -= s->inflated.n;
 		c->n = s->inflated.n;
 		c->p = am_arena_copy(arena, s->inflated.p, c->n);
-		if (!c->p)
-			return AM_E_NOMEM;
+		rc = c->p ? AM_OK : AM_E_NOMEM;
 	}
-	return AM_OK;
+	am_out_free(&s->inflated); /* as large as the largest column: not to be kept beside all of them */
+	return rc;
 }
 
 static int read_heads_index(struct am_docfile *f, struct am_in *in)

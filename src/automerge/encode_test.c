@@ -173,7 +173,7 @@ static void assert_row(const am_doc *doc, uint32_t row, const struct made *m)
 	const struct am_graph *g = &doc->graph;
 	struct am_row r = am_graph_row(g, row);
 	struct am_row_deps d = am_graph_deps(g, row);
-	struct am_bytes message = am_graph_message(g, row);
+	struct am_bytes message = am_graph_message(g, row), extra = am_graph_extra(g, row);
 
 	assert_int_equal(r.actor, m->c.actor);
 	assert_int_equal(r.seq, m->c.seq);
@@ -183,6 +183,8 @@ static void assert_row(const am_doc *doc, uint32_t row, const struct made *m)
 	assert_int_equal(am_graph_time(g, row), m->c.time);
 	assert_int_equal(message.n, m->c.message_n);
 	assert_memory_equal(message.p, m->c.message, message.n);
+	assert_int_equal(extra.n, m->c.extra_n);
+	assert_memory_equal(extra.p, m->c.extra, extra.n);
 	assert_int_equal(d.n, m->n_deps);
 	for (uint32_t i = 0; i < d.n; i++)
 		assert_int_equal(am_dep(&d, i), m->dep[i]);
@@ -200,9 +202,15 @@ static void make_change(struct rnd *r, const am_doc *doc, uint32_t row, const st
 	m->c.start_op = before ? before->c.start_op + before->c.op_count + (below(r, 9) == 0) : 1;
 	m->c.op_count = below(r, 5) ? 1 : below(r, 4);
 	m->c.time = below(r, 6) && before ? before->c.time : below(r, 9) ? (int64_t)below(r, 3) : -5;
-	if (below(r, 12) == 0)
+	if (before && before->c.message && below(r, 8))
+		m->c.message = (const uint8_t *)texts[1 + below(r, 2)];
+	else if (below(r, 12) == 0)
 		m->c.message = (const uint8_t *)texts[below(r, 3)];
 	m->c.message_n = m->c.message ? strlen((const char *)m->c.message) : 0;
+	if (below(r, 20) == 0) {
+		m->c.extra = (const uint8_t *)"extra";
+		m->c.extra_n = 5;
+	}
 	if (row && below(r, 10) == 0)
 		m->dep[0] = below(r, row);
 	if (row > 1 && m->dep[0] && below(r, 10) == 0)

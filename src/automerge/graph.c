@@ -150,7 +150,7 @@ void am_graph_fini(struct am_graph *g, const am_allocator *a)
 	am_vec_free(a, &g->block);
 	am_vec_free(a, &g->time);
 	am_vec_free(a, &g->more);
-	am_vec_free(a, &g->deps);
+	am_vec_free(a, &g->lists);
 	am_vec_free(a, &g->bytes);
 	am_vec_free(a, &g->texts);
 	am_vec_free(a, &g->text_slot);
@@ -214,7 +214,7 @@ void am_graph_add(am_doc *doc, const am_change *c)
 
 struct am_graph_mark am_graph_mark(const struct am_graph *g)
 {
-	return (struct am_graph_mark){g->hash.n, g->more.n, g->deps.n, g->bytes.n, g->texts.n};
+	return (struct am_graph_mark){g->hash.n, g->more.n, g->lists.n, g->bytes.n, g->texts.n};
 }
 
 /* Marks every row something depends on; the others are heads. */
@@ -263,7 +263,7 @@ void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m)
 		am_mem_free(&doc->a, c->p);
 	}
 	g->more.n = m->more;
-	g->deps.n = m->deps;
+	g->lists.n = m->lists;
 	am_texts_truncate(g, m->texts, m->bytes);
 	slots_refill(g);
 	mark_inner(g);

@@ -7,8 +7,8 @@
 /* What most changes do not have; rows without one have a single dependency (or none). */
 struct am_row_more {
 	int64_t time;
-	uint32_t deps_off, n_deps; /* into graph.deps */
-	uint32_t message, extra;   /* into graph.texts, AM_NONE = empty */
+	uint32_t message; /* into graph.texts, AM_NONE = empty */
+	uint32_t list;    /* into graph.lists; AM_NONE = the row before is the only dependency, no extra bytes */
 };
 struct am_text { uint32_t off, n; }; /* into graph.bytes */
 /* Rows of one author, each depending on the one before it alone, with the same
@@ -17,8 +17,8 @@ struct am_text { uint32_t off, n; }; /* into graph.bytes */
 struct am_row_run {
 	uint32_t row;      /* the first one; the run ends where the next begins */
 	uint32_t seq, start_op, op_count;
-	uint32_t dep;      /* of the first row; AM_NONE = none; has_more: index into graph.more */
-	uint32_t actor : 31, has_more : 1; /* a row with more is a run by itself */
+	uint32_t dep;      /* of the first row, AM_NONE = none; has_more: its index in graph.more */
+	uint32_t actor : 31, has_more : 1; /* every row has more, one after the other, or none has */
 };
 /* Which run a row is in, for 64 rows: bit = a run begins here. */
 struct am_row_block {
@@ -32,8 +32,6 @@ struct am_time_run { uint32_t row, time; };
 struct am_row {
 	uint32_t actor, seq;
 	uint32_t start_op, op_count;
-	uint32_t dep;  /* row of the only dependency, AM_NONE = none; unused when `more` is set */
-	uint32_t more; /* index into graph.more, AM_NONE */
 };
 static inline uint32_t am_row_max_op(const struct am_row *r) { return r->start_op + r->op_count - 1; }
 
@@ -56,7 +54,7 @@ struct am_graph {
 	AM_VEC(struct am_row_block) block;
 	AM_VEC(struct am_time_run) time;
 	AM_VEC(struct am_row_more) more;
-	AM_VEC(uint32_t) deps;
+	AM_VEC(uint32_t) lists;         /* each: extra bytes (into texts), number of dependencies, their rows */
 	AM_VEC(uint8_t) bytes;          /* messages and extra bytes, each kept once */
 	AM_VEC(struct am_text) texts;
 	AM_VEC(uint32_t) text_slot;     /* open addressing on their bytes; AM_NONE = free */
@@ -106,6 +104,9 @@ struct am_row_deps {
 };
 struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row);
 static inline uint32_t am_dep(const struct am_row_deps *d, size_t i) { return d->list ? d->list[i] : d->one; }
+/* The same of a row whose `more` is at hand. */
+struct am_row_deps am_graph_more_deps(const struct am_graph *g, uint32_t row, const struct am_row_more *m);
+struct am_bytes am_graph_more_extra(const struct am_graph *g, const struct am_row_more *m);
 int64_t am_graph_time(const struct am_graph *g, uint32_t row);
 struct am_bytes am_graph_text(const struct am_graph *g, uint32_t i); /* i: into texts; AM_NONE: empty */
 struct am_bytes am_graph_message(const struct am_graph *g, uint32_t row);
@@ -163,7 +164,7 @@ int am_graph_fill_end(am_doc *doc);
 
 /* Undo of a refused batch: the rows added since the mark are forgotten; cannot fail. */
 struct am_graph_mark {
-	size_t rows, more, deps, bytes, texts;
+	size_t rows, more, lists, bytes, texts;
 };
 struct am_graph_mark am_graph_mark(const struct am_graph *g);
 void am_graph_rewind(am_doc *doc, const struct am_graph_mark *m);

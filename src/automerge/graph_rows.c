@@ -21,39 +21,42 @@ struct am_row am_graph_row(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_run *r = &g->run.p[run_of(g, row)];
 	uint32_t i = row - r->row;
-	struct am_row x = {.actor = r->actor, .seq = r->seq + i, .start_op = r->start_op + i * r->op_count,
-			   .op_count = r->op_count, .dep = i ? row - 1 : r->dep, .more = AM_NONE};
 
-	if (r->has_more) {
-		x.more = r->dep;
-		x.dep = AM_NONE;
-	}
-	return x;
+	return (struct am_row){.actor = r->actor, .seq = r->seq + i, .start_op = r->start_op + i * r->op_count,
+			       .op_count = r->op_count};
 }
 
 static const struct am_row_more *more_of(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_run *r = &g->run.p[run_of(g, row)];
 
-	return r->has_more ? &g->more.p[r->dep] : NULL;
+	return r->has_more ? &g->more.p[r->dep + (row - r->row)] : NULL;
+}
+
+struct am_row_deps am_graph_more_deps(const struct am_graph *g, uint32_t row, const struct am_row_more *m)
+{
+	const uint32_t *list;
+
+	if (m->list == AM_NONE)
+		return (struct am_row_deps){NULL, row - 1, 1};
+	list = g->lists.p + m->list;
+	return (struct am_row_deps){list + 2, 0, list[1]};
+}
+
+struct am_bytes am_graph_more_extra(const struct am_graph *g, const struct am_row_more *m)
+{
+	return am_graph_text(g, m->list == AM_NONE ? AM_NONE : g->lists.p[m->list]);
 }
 
 struct am_row_deps am_graph_deps(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_run *r = &g->run.p[run_of(g, row)];
-	struct am_row_deps d = {NULL, row - 1, 1};
 
 	if (row > r->row)
-		return d;
-	if (r->has_more) {
-		const struct am_row_more *m = &g->more.p[r->dep];
-		d.n = m->n_deps;
-		d.list = d.n ? g->deps.p + m->deps_off : NULL;
-		return d;
-	}
-	d.one = r->dep;
-	d.n = r->dep != AM_NONE;
-	return d;
+		return (struct am_row_deps){NULL, row - 1, 1};
+	if (r->has_more)
+		return am_graph_more_deps(g, row, &g->more.p[r->dep]);
+	return (struct am_row_deps){NULL, r->dep, r->dep != AM_NONE};
 }
 
 int64_t am_graph_time(const struct am_graph *g, uint32_t row)
@@ -91,7 +94,7 @@ struct am_bytes am_graph_extra(const struct am_graph *g, uint32_t row)
 {
 	const struct am_row_more *m = more_of(g, row);
 
-	return am_graph_text(g, m ? m->extra : AM_NONE);
+	return m ? am_graph_more_extra(g, m) : am_graph_text(g, AM_NONE);
 }
 
 /* ---- texts ---- */
@@ -238,37 +241,44 @@ static int reserve_actor(struct am_graph *g, const am_allocator *a, uint32_t act
 int am_rows_reserve(const am_allocator *a, struct am_graph *g, const am_change *c)
 {
 	if (g->hash.n >= AM_NONE - 1 || g->bytes.n + c->message_n + c->extra_n > UINT32_MAX ||
-	    g->deps.n + c->n_deps > UINT32_MAX)
+	    g->lists.n + c->n_deps + 2 > UINT32_MAX)
 		return AM_E_LIMIT;
 	if (am_vec_reserve(a, &g->hash, 1) || am_vec_reserve(a, &g->run, 1) || am_vec_reserve(a, &g->block, 1) ||
 	    am_vec_reserve(a, &g->time, 1) || am_vec_reserve(a, &g->flag, 1) || reserve_actor(g, a, c->actor))
 		return AM_E_NOMEM;
 	if (needs_more(c) &&
-	    (am_vec_reserve(a, &g->more, 1) || am_vec_reserve(a, &g->deps, c->n_deps) ||
+	    (am_vec_reserve(a, &g->more, 1) || am_vec_reserve(a, &g->lists, c->n_deps + 2) ||
 	     (c->message_n + c->extra_n && reserve_texts(a, g, c->message_n + c->extra_n))))
 		return AM_E_NOMEM;
 	return AM_OK;
 }
 
-static uint32_t add_more(struct am_graph *g, const am_change *c, const uint32_t *deps)
+/* deps: rows of the dependencies, NULL = look them up; dep: the only one, AM_NONE. */
+static uint32_t add_more(struct am_graph *g, const am_change *c, const uint32_t *deps, uint32_t dep)
 {
-	struct am_row_more m = {.time = c->time, .deps_off = (uint32_t)g->deps.n, .n_deps = (uint32_t)c->n_deps};
+	struct am_row_more m = {.time = c->time, .message = add_text(g, c->message, c->message_n), .list = AM_NONE};
+	size_t at = g->lists.n;
 
-	for (size_t i = 0; i < c->n_deps; i++)
-		g->deps.p[g->deps.n++] = deps ? deps[i] : am_graph_find(g, &c->deps[i]);
-	m.message = add_text(g, c->message, c->message_n);
-	m.extra = add_text(g, c->extra, c->extra_n);
+	if (c->extra_n || dep == AM_NONE || dep + 1 != g->hash.n) {
+		m.list = (uint32_t)at;
+		g->lists.p[at++] = add_text(g, c->extra, c->extra_n);
+		g->lists.p[at++] = (uint32_t)c->n_deps;
+		for (size_t i = 0; i < c->n_deps; i++)
+			g->lists.p[at++] = deps ? deps[i] : am_graph_find(g, &c->deps[i]);
+		g->lists.n = at;
+	}
 	g->more.p[g->more.n] = m;
 	return (uint32_t)g->more.n++;
 }
 
-static bool goes_on(const struct am_graph *g, const am_change *c, uint32_t row, uint32_t dep)
+/* more: the row has more, as those of the run must have then. */
+static bool goes_on(const struct am_graph *g, const am_change *c, uint32_t row, uint32_t dep, bool more)
 {
 	const struct am_row_run *r = &g->run.p[g->run.n - 1];
 	uint32_t i = row - r->row;
 
-	return g->run.n && !r->has_more && dep + 1 == row && r->actor == c->actor && r->op_count == c->op_count &&
-	       r->start_op + i * r->op_count == c->start_op;
+	return g->run.n && r->has_more == more && dep + 1 == row && r->actor == c->actor &&
+	       r->op_count == c->op_count && r->start_op + i * r->op_count == c->start_op;
 }
 
 static void begin_run(struct am_graph *g, const struct am_row_run *r)
@@ -281,21 +291,22 @@ uint32_t am_graph_append(am_doc *doc, const am_change *c, const uint32_t *deps)
 {
 	struct am_graph *g = &doc->graph;
 	struct am_seqs *seqs = &g->actor.p[c->actor];
-	uint32_t row = (uint32_t)g->hash.n, dep = AM_NONE;
+	uint32_t row = (uint32_t)g->hash.n, dep = AM_NONE, first;
 	bool more = needs_more(c);
 
 	if (row % BLOCK_ROWS == 0)
 		g->block.p[g->block.n++] = (struct am_row_block){0, (uint32_t)g->run.n};
 	if (row % 4 == 0)
 		g->flag.p[g->flag.n++] = 0;
-	if (!more && c->n_deps)
+	if (c->n_deps == 1)
 		dep = deps ? deps[0] : am_graph_find(g, &c->deps[0]);
 	if (!more && (!g->time.n || g->time.p[g->time.n - 1].time != (uint32_t)c->time))
 		g->time.p[g->time.n++] = (struct am_time_run){row, (uint32_t)c->time};
-	if (more || !row || !goes_on(g, c, row, dep))
+	first = more ? add_more(g, c, deps, dep) : dep;
+	if (!row || !goes_on(g, c, row, dep, more))
 		begin_run(g, &(struct am_row_run){.row = row, .seq = (uint32_t)c->seq, .start_op = c->start_op,
 						  .op_count = c->op_count, .actor = c->actor & INT32_MAX,
-						  .has_more = more, .dep = more ? add_more(g, c, deps) : dep});
+						  .has_more = more, .dep = first});
 	g->hash.p[g->hash.n++] = c->hash;
 	seqs_push(seqs, row);
 	seqs->has_author |= am_change_author(c->extra, c->extra_n, NULL);

@@ -65,19 +65,20 @@ static int map_actors(struct saver *s)
 }
 
 /* A row with what most do not have. */
-static void put_more(struct saver *s, const struct am_row_more *m)
+static void put_more(struct saver *s, uint32_t row, const struct am_row_more *m)
 {
 	const struct am_graph *g = &s->doc->graph;
-	struct am_bytes message = am_graph_text(g, m->message), extra = am_graph_text(g, m->extra);
+	struct am_row_deps d = am_graph_more_deps(g, row, m);
+	struct am_bytes message = am_graph_text(g, m->message), extra = am_graph_more_extra(g, m);
 
 	am_delta_put(&s->time, (uint64_t)m->time);
 	if (message.n)
 		am_rle_str(&s->message, message.p, message.n, 1);
 	else
 		am_rle_null(&s->message, 1);
-	am_rle_put(&s->deps_count, m->n_deps, 1);
-	for (uint32_t i = 0; i < m->n_deps; i++)
-		am_delta_put(&s->deps, g->deps.p[m->deps_off + i]);
+	am_rle_put(&s->deps_count, d.n, 1);
+	for (size_t i = 0; i < d.n; i++)
+		am_delta_put(&s->deps, am_dep(&d, i));
 	am_rle_put(&s->extra_meta, (uint64_t)extra.n << 4 | AM_VAL_BYTES, 1);
 	am_out_put(&s->extra, extra.p, extra.n);
 }
@@ -112,7 +113,8 @@ static void put_change_run(struct saver *s, size_t i, size_t *time_at)
 	am_rle_put(&s->max_op.r, r->op_count, n - 1);
 	s->max_op.acc += (uint64_t)r->op_count * (n - 1);
 	if (r->has_more) {
-		put_more(s, &g->more.p[r->dep]);
+		for (uint32_t k = 0; k < n; k++)
+			put_more(s, r->row + k, &g->more.p[r->dep + k]);
 		return;
 	}
 	put_times(s, r->row, end, time_at);

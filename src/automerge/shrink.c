@@ -10,7 +10,7 @@ static void shrink_graph(const am_allocator *a, struct am_graph *g)
 	am_vec_fit(a, &g->block);
 	am_vec_fit(a, &g->time);
 	am_vec_fit(a, &g->more);
-	am_vec_fit(a, &g->deps);
+	am_vec_fit(a, &g->lists);
 	am_vec_fit(a, &g->bytes);
 	am_vec_fit(a, &g->texts);
 	am_vec_fit(a, &g->text_slot);
