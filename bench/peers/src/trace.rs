@@ -17,7 +17,7 @@ pub struct Trace {
     pub concurrent: bool,
     pub agents: usize,
     pub start: String,
-    pub end: String,
+    pub end: Option<String>, // none: the beginning of a session, any end is right
     pub txns: Vec<Txn>,
 }
 
@@ -36,7 +36,7 @@ pub fn read(path: &str) -> Trace {
         concurrent: v["kind"] == "concurrent",
         agents: v["numAgents"].as_u64().unwrap_or(1) as usize,
         start: string("startContent"),
-        end: string("endContent"),
+        end: v["endContent"].as_str().map(str::to_string),
         txns,
     }
 }

@@ -123,3 +123,29 @@ int bench_notebooks(struct bench *b)
 	free(open);
 	return rc;
 }
+
+/* Documents of one change that nobody touches. */
+int bench_idle(struct bench *b)
+{
+	am_doc **open = calloc(NOTEBOOKS, sizeof *open);
+	am_value v = am_str("1", 1);
+	int rc = open ? 0 : AM_E_NOMEM;
+	for (size_t i = 0; i < NOTEBOOKS && !rc; i++) {
+		double start = bench_now();
+		rc = am_new(&b->opts, &open[i]);
+		if (!rc)
+			rc = bench_set_actor(open[i], 1);
+		if (!rc)
+			rc = am_map_put(open[i], AM_ROOT, "version", 7, &v);
+		if (!rc)
+			rc = am_commit(open[i], NULL, 0, 0, NULL);
+		if (!rc)
+			rc = am_shrink(open[i]);
+		bench_sample(b, start);
+	}
+	b->live = b->memory.live;
+	for (size_t i = 0; i < NOTEBOOKS && open; i++)
+		am_free(open[i]);
+	free(open);
+	return rc;
+}

@@ -121,7 +121,7 @@ static int run_trace_per_edit(struct bench *b)
 	return replay_file(b, true);
 }
 
-static int run_load(struct bench *b)
+static int load_file(struct bench *b, int flags)
 {
 	struct buf file = {0};
 	if (need_file(b) || tool_read(b->file, &file))
@@ -131,13 +131,24 @@ static int run_load(struct bench *b)
 	for (int i = 0; i < REPEAT_FILE && !rc; i++) {
 		am_doc *doc = NULL;
 		double start = bench_now();
-		rc = am_load(file.p, file.n, &b->opts, 0, &doc);
+		rc = am_load(file.p, file.n, &b->opts, flags, &doc);
 		bench_sample(b, start);
 		b->live = b->memory.live;
 		am_free(doc);
 	}
 	buf_free(&file);
 	return rc;
+}
+
+static int run_load(struct bench *b)
+{
+	return load_file(b, 0);
+}
+
+/* A file of our own: the history is not hashed. */
+static int run_load_trusted(struct bench *b)
+{
+	return load_file(b, AM_LOAD_UNVERIFIED);
 }
 
 static int run_save(struct bench *b)
@@ -374,6 +385,7 @@ const struct bench_case bench_cases[] = {
 	{"trace", run_trace},
 	{"trace-per-edit", run_trace_per_edit},
 	{"load", run_load},
+	{"load-trusted", run_load_trusted},
 	{"save", run_save},
 	{"save-incremental", run_save_incremental},
 	{"local", run_local},
@@ -385,6 +397,7 @@ const struct bench_case bench_cases[] = {
 	{"sync-many-cells", bench_sync_many_cells},
 	{"cells-save", bench_cells_save},
 	{"notebooks", bench_notebooks},
+	{"idle", bench_idle},
 	{"diff", run_diff},
 	{"text", run_text},
 	{"curve", bench_curve},

@@ -23,5 +23,6 @@ int bench_sync_cells(struct bench *b);
 int bench_sync_many_cells(struct bench *b);
 int bench_cells_save(struct bench *b);
 int bench_notebooks(struct bench *b);
+int bench_idle(struct bench *b);
 int bench_curve(struct bench *b);
 #endif

@@ -244,7 +244,7 @@ int replay_check(const struct trace *t, struct replay *r, bool *ret_equal, size_
 	am_buf text = {0};
 	int rc = am_text(r->doc, NULL, r->text, &text);
 	if (!rc) {
-		*ret_equal = text.n == t->end_n && (!text.n || !memcmp(text.p, t->end, text.n));
+		*ret_equal = !t->end || (text.n == t->end_n && (!text.n || !memcmp(text.p, t->end, text.n)));
 		*ret_length = am_length(r->doc, NULL, r->text);
 	}
 	am_buf_free(&text);

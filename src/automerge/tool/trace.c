@@ -101,8 +101,7 @@ static const char *parse(struct json_object *o, struct trace *t)
 		return "numAgents is missing";
 	if (!take_string(o, "startContent", &t->start, &t->start_n) && !t->concurrent)
 		return "startContent is missing";
-	if (!take_string(o, "endContent", &t->end, &t->end_n))
-		return "endContent is missing";
+	take_string(o, "endContent", &t->end, &t->end_n);
 	if (json_get_array(o, "txns", &txns))
 		return "txns is missing";
 	for (size_t i = 0; i < json_object_array_length(txns); i++) {

@@ -4,7 +4,8 @@
  * deleted, inserted], ...]}]}. Concurrent form: {kind: "concurrent",
  * endContent, numAgents, txns: [{parents: [index...], agent, patches}]}, where
  * the text before a transaction is the merge of its parents. Positions and
- * lengths count Unicode scalar values. */
+ * lengths count Unicode scalar values. Without endContent (the beginning of a
+ * session) any end is right. */
 #ifndef AUTOMERGE_TOOL_TRACE_H
 #define AUTOMERGE_TOOL_TRACE_H
 #include <stdbool.h>
