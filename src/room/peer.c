@@ -440,6 +440,8 @@ static int sync_receive(struct peer *peer, struct peer_slot *slot, const void *p
 	int flags = slot->face->policy == FACE_WRITE_STRIP ? AM_SYNC_STRIP_CHANGES : 0;
 	if (slot->face->document == FACE_DOC_NOTEBOOK)
 		notebook_commit(peer->room->nb);
+	if (slot->face->document == FACE_DOC_NOTEBOOK && !slot->heard)
+		room_settle(peer->room); /* what others did is not taken for this peer's */
 	int r = am_sync_receive(doc, slot->sync, p, n, flags, &report);
 	if (r != AM_OK) {
 		log_warn("room", "%s: a sync message was refused: %s", room_wire_id(peer->room), am_strerror(r));

@@ -463,6 +463,29 @@ def test_an_edit_is_answered_at_once(daemon, version):
 
 
 @both
+def test_slow_disk(daemon, version):
+    """While nothing gets to the disk a new notebook is filled; the client does not wait for the answers as long as that."""
+    daemon.faults(f"sync stall 0 0 {daemon.docs}")
+    script = Script(version, """
+        async def main():
+            nb = await client().create_notebook()
+            cells = [await nb.cells.create("print(%d)" % i) for i in range(2)]
+            say(made=[c.id for c in cells])
+            await listen()
+            await until(lambda: all(c.source for c in cells), "both are in the replica", 20)
+            return nb.notebook_id
+        """, daemon)
+    made = script.event(60)["made"]
+    daemon.faults()
+    script.tell(go=True)
+    id = script.result()
+    other = daemon.sync(id)
+    for i, cell in enumerate(made):
+        other.wait_cell(cell, f"print({i})")
+    assert other.ids() == made
+
+
+@both
 def test_no_endless_exchange(kernels, version):
     """After quiet nothing more is said, and what was said is bounded (protocol.md trap 12, README of the transcripts no. 6)."""
     proxy = wire.Proxy(kernels.socket, kernels.top / "proxy")
