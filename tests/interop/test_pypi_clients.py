@@ -53,7 +53,9 @@ def test_create_and_edit(daemon, version):
             await d.delete()
             await nb._session.set_metadata("note", "hello")
             await nb._session.set_kernelspec("python3", "Python 3", "python")
-            out["dependencies"] = await nb.add_dependency("requests>=2")
+            await nb.add_dependency("requests>=2")
+            # What add_dependency itself returns is now and then read before its own write shows.
+            out["dependencies"] = await until(nb.get_dependencies, "the dependency")
             out["cells"] = [[x.cell_type, x.source, x.tags, x.source_hidden] for x in nb.cells]
             out["note"] = await nb._session.get_metadata("note")
             return out
