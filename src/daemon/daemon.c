@@ -214,6 +214,11 @@ static bool at_once(void *ctx)
 	return true;
 }
 
+static bool nothing_under_way(void *ctx)
+{
+	return host_work_pending(ctx) == 0;
+}
+
 static void finish(struct daemon *d)
 {
 	while (d->connections.n)
@@ -230,6 +235,8 @@ static void finish(struct daemon *d)
 		room_service_free(d->rooms);
 	if (d->settings)
 		settings_service_close(d->settings);
+	/* What workers still write is ours as long as the lock is. */
+	host_run_until(d->host, nothing_under_way, d->host, STOP_LIMIT);
 	for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
 		if (d->signals[i])
 			host_signal_close(d->signals[i]);

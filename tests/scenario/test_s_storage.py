@@ -1,4 +1,5 @@
 """Disk full, read-only, failing disks (design.md 7.11): honest answers, nothing lost."""
+import fcntl
 import os
 import resource
 import subprocess
@@ -146,3 +147,28 @@ def test_s7_file_size_limit(start):
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (hard, hard))
     u.wait_acked(40)
     assert u.save(t)["result"] == "notebook_saved"
+
+
+def test_s_stop_keeps_the_lock_until_all_is_written(start):
+    """What a worker still writes when the daemon ends is written while no other daemon may start."""
+    daemon = start()
+    daemon.stop()
+    settings = daemon.base / "settings.automerge"
+    settings.unlink()
+    daemon.faults(f"create stall 1 0 {daemon.base}/.settings")
+    daemon.start()
+    daemon.process.terminate()
+    until(lambda: daemon.log().count("stopping") == 2, "it stops", 15)
+
+    def locked() -> bool:
+        with open(daemon.base / "daemon.lock") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    stays(lambda: locked() and not settings.exists(), "the lock is held and nothing written", 0.3)
+    daemon.faults()
+    assert daemon.wait_dead() == 0
+    assert settings.exists() and not locked()
