@@ -132,29 +132,19 @@ static int link_run(struct linker *l, uint32_t s)
 	return add_delete(l, low, s);
 }
 
-/* They are ascending in the file, each there once (automerge format 5.3), and descending here. */
 static int link_succs(struct linker *l, uint32_t s)
 {
 	struct am_ops *ops = l->doc->ops;
 	bool hides = false;
-	am_id above;
 	int rc;
 
 	if (!ops->span.p[s].succ.ctr)
 		return AM_OK;
 	if (ops->span.p[s].n > 1)
 		return link_run(l, s);
-	above = ops->span.p[s].succ;
-	rc = link_edge(l, s, above, &hides);
-	for (uint32_t m = ops->span.p[s].more; m != AM_NONE && rc == AM_OK; m = ops->succ.p[m].next) {
-		am_id id = ops->succ.p[m].id;
-
-		rc = link_edge(l, s, id, &hides);
-		/* Hashes do not show it: a successor named twice would count twice. */
-		if (rc == AM_OK && am_id_cmp(&l->doc->actors, id, above) >= 0)
-			rc = AM_E_FORMAT;
-		above = id;
-	}
+	rc = link_edge(l, s, ops->span.p[s].succ, &hides);
+	for (uint32_t m = ops->span.p[s].more; m != AM_NONE && rc == AM_OK; m = ops->succ.p[m].next)
+		rc = link_edge(l, s, ops->succ.p[m].id, &hides);
 	if (rc == AM_OK && hides && !(ops->span.p[s].flags & AM_SPAN_HIDDEN))
 		am_span_hide(l->doc, s);
 	return rc;
