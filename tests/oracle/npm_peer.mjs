@@ -187,7 +187,7 @@ export class NpmPeer {
       return dump(this.doc(r.doc), r.obj ? this.obj(r.obj) : '_root', 'map', r.heads)
     },
     length(r) {
-      return this.doc(r.doc).length(this.obj(r.obj), r.heads)
+      return lengthOf(this.doc(r.doc), this.obj(r.obj), r.heads)
     },
     text(r) {
       return this.doc(r.doc).text(this.obj(r.obj), r.heads)
@@ -263,11 +263,21 @@ function dumpSpan(s) {
   return ['text', s.value, plainOfNpm(s.marks ?? {})]
 }
 
+// A text at older heads is as long as its string (conflicts-at-heads).
+function lengthOf(d, id, heads) {
+  return heads && d.objInfo(id).type === 'text' ? d.text(id, heads).length : d.length(id, heads)
+}
+
+// At these heads length(), and with it cursors near the end, may be wrong.
+export function isMiscounted(d, id, heads) {
+  return !!heads && d.length(id, heads) !== lengthOf(d, id, heads)
+}
+
 function dumpText(d, id, heads) {
   return {
     id,
     text: d.text(id, heads),
-    length: d.length(id, heads),
+    length: lengthOf(d, id, heads),
     marks: d.marks(id, heads).map((m) => [m.name, m.start, m.end, plainOfNpm(m.value)]).sort(byName),
     spans: d.spans(id, heads).map(dumpSpan),
     placed: dumpPlaced(d, id, heads),
@@ -277,7 +287,7 @@ function dumpText(d, id, heads) {
 // What a text shows but its string does not: objects in it, and conflicts.
 function dumpPlaced(d, id, heads) {
   const out = []
-  const n = d.length(id, heads)
+  const n = lengthOf(d, id, heads)
   for (let i = 0; i < n; ) {
     const vs = d.getAll(id, i, heads)
     const [t, v] = vs.at(-1)

@@ -1,7 +1,7 @@
 // Questions about a document, chosen from what it holds and held: the same ones go
 // to both sides, and every answer must be the same one.
 import { npmDump, plainDump } from './docs.mjs'
-import { isPanic } from './npm_peer.mjs'
+import { isMiscounted, isPanic } from './npm_peer.mjs'
 import { plainOfTyped } from './values.mjs'
 
 // Every object of a dump.
@@ -68,7 +68,8 @@ const plainNpm = (q, v) => (q.op === 'dump' ? npmDump(v) : v)
 const plainC = (q, v) => (q.op === 'dump' ? plainDump(v) : q.op === 'get' ? v[0] : v)
 
 // Both releases refuse, at given heads, a cursor whose element is gone and has nothing
-// visible behind it (cursor-at-heads); a fork at those heads answers.
+// visible behind it (cursor-at-heads), and miscount a conflict in a text there
+// (conflicts-at-heads); a fork at those heads answers.
 function inFork(peer, doc, q) {
   if (peer.which === 'old') return { unknown: true } // F3
   try {
@@ -82,6 +83,7 @@ function inFork(peer, doc, q) {
 export function askNpm(peer, doc, list) {
   return list.map((q) => {
     try {
+      if (q.op.startsWith('cursor') && isMiscounted(peer.doc(doc), q.obj, q.heads)) return inFork(peer, doc, q)
       return { ok: plainNpm(q, peer.call({ ...q, doc })) }
     } catch (e) {
       if (isPanic(e)) return { panic: String(e.message) }
