@@ -1,7 +1,8 @@
 /* Order of operation rows in documents: objects by id; map keys by bytes, then
  * op id; sequences in list order, each element's insertion followed by its
- * updates by id. Releases before 0.12 write one wrong order themselves (updates
- * of a list counter behind the next element), so rows out of order are sorted. */
+ * updates by id. The successors of a row ascend. Releases before 0.12 write one wrong
+ * order themselves (updates of a list counter behind the next element), so rows out of
+ * order are sorted, and successors too. */
 #include <stdlib.h>
 
 #include "automerge/document.h"
@@ -64,6 +65,29 @@ static bool map_row_ok(const struct checker *k, const am_op *op)
 		return true;
 	c = am_actor_cmp(b->key, b->key_n, op->key, op->key_n);
 	return c < 0 || (c == 0 && am_id_cmp(k->t, b->id, op->id) < 0);
+}
+
+static int cmp_succ(const void *a, const void *b, void *t)
+{
+	return am_id_cmp(t, *(const am_id *)a, *(const am_id *)b);
+}
+
+/* Sorts them. One named twice is refused, for an increment would count twice; hashes
+ * show neither, since changes are built from the edges. */
+static int check_succs(const struct checker *k, const am_op *op, bool *ret_ok)
+{
+	am_id *s = k->f->succs + (op->refs - k->f->succs);
+	uint32_t n = op->run == 1 ? op->n_refs : 0;
+
+	for (uint32_t i = 1; i < n; i++)
+		*ret_ok &= am_id_cmp(k->t, s[i - 1], s[i]) < 0;
+	if (*ret_ok)
+		return AM_OK;
+	qsort_r(s, n, sizeof *s, cmp_succ, (void *)k->t);
+	for (uint32_t i = 1; i < n; i++)
+		if (am_id_eq(s[i - 1], s[i]))
+			return AM_E_FORMAT;
+	return AM_OK;
 }
 
 static int check_row(struct checker *k, const am_op *op, bool *ret_ok)
@@ -333,10 +357,12 @@ int am_docfile_order(struct am_docfile *f, const struct am_actors *t)
 
 	f->ordered = true;
 	for (size_t i = 0; i < f->rows.n && rc == AM_OK; i++) {
-		bool ok = true;
+		bool ascending = true, ok = true;
 
-		rc = check_row(&k, &f->rows.p[i], &ok);
-		f->ordered &= ok;
+		rc = check_succs(&k, &f->rows.p[i], &ascending);
+		if (rc == AM_OK)
+			rc = check_row(&k, &f->rows.p[i], &ok);
+		f->ordered &= ascending && ok;
 		k.before = &f->rows.p[i];
 	}
 	am_vec_free(f->a, &k.path);
