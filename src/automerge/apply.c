@@ -52,7 +52,7 @@ static bool find_target(am_doc *doc, const am_change *c, size_t limit, am_id id,
 	x = &ops->span.p[s];
 	*ret = (struct target){.obj = ops->obj.p[x->obj].id, .insert = x->flags & AM_SPAN_INSERT, .action = x->action};
 	if (am_obj_is_map(&ops->obj.p[x->obj])) {
-		ret->key = ops->names.p + ops->key.p[x->key.ctr].off;
+		ret->key = am_key_text(ops, x->key.ctr);
 		ret->key_n = ops->key.p[x->key.ctr].n;
 	} else {
 		ret->elem = ret->insert ? id : x->key;

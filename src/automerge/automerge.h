@@ -430,7 +430,7 @@ typedef enum {
 typedef struct {
 	am_patch_kind kind;
 	am_objid obj;
-	const char *key; size_t key_n; /* NULL for sequences */
+	const char *key; size_t key_n; /* NULL for sequences; an empty key is not NULL */
 	size_t index, length;
 	const char *text; size_t text_n;
 	am_value value;

@@ -444,9 +444,9 @@ static void span_to_op(const struct am_ops *ops, const struct am_span *x, uint32
 	ret->val = ops->heap.p ? ops->heap.p + x->val + off : (const uint8_t *)"";
 	ret->key_is_str = am_obj_is_map(o);
 	ret->elem = ret->key_is_str ? (am_id){0, 0} : k ? am_id_plus(x->id, k - 1) : x->key;
-	ret->key = ret->key_is_str ? ops->names.p + ops->key.p[x->key.ctr].off : NULL;
+	ret->key = ret->key_is_str ? am_key_text(ops, x->key.ctr) : NULL;
 	ret->key_n = ret->key_is_str ? ops->key.p[x->key.ctr].n : 0;
-	ret->mark = x->mark != AM_NONE ? ops->names.p + ops->key.p[x->mark].off : NULL;
+	ret->mark = x->mark != AM_NONE ? am_key_text(ops, x->mark) : NULL;
 	ret->mark_n = x->mark != AM_NONE ? ops->key.p[x->mark].n : 0;
 	ret->refs = NULL;
 	ret->n_refs = 0;

@@ -219,7 +219,7 @@ static int step_map(struct json *j, struct frame *f)
 		if (win == AM_NONE)
 			continue;
 		separate(j, f);
-		put_string(&j->o, ops->names.p + ops->key.p[ops->reg.p[r].key].off, ops->key.p[ops->reg.p[r].key].n);
+		put_string(&j->o, am_key_text(ops, ops->reg.p[r].key), ops->key.p[ops->reg.p[r].key].n);
 		am_out_byte(&j->o, ':');
 		return put_register(j, win, 0, r, conflict);
 	}

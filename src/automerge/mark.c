@@ -145,7 +145,7 @@ static int marks_of_name(struct marks *m, uint32_t name)
 	size_t from = 0;
 	int rc = 0;
 
-	m->range = (am_mark_range){.name = (const char *)ops->names.p + ops->key.p[name].off,
+	m->range = (am_mark_range){.name = (const char *)am_key_text(ops, name),
 				   .name_n = ops->key.p[name].n};
 	m->value = AM_NONE;
 	for (size_t i = 0; i < m->at.n && rc == 0; i++) {
@@ -208,7 +208,7 @@ static int report_set(am_doc *doc, const am_clock *clock, const struct am_mark_s
 		uint32_t s = am_mark_set_get(doc, set, names.p[i]);
 		if (am_mark_is_null(ops, s))
 			continue;
-		at.name = (const char *)ops->names.p + ops->key.p[names.p[i]].off;
+		at.name = (const char *)am_key_text(ops, names.p[i]);
 		at.name_n = ops->key.p[names.p[i]].n;
 		am_value_at(doc, clock, s, 0, &at.value);
 		rc = fn(ctx, &at);
@@ -265,9 +265,9 @@ static int flush_text(struct spans *z)
 	if (am_vec_reserve(&z->doc->a, &z->out, z->now.n))
 		return AM_E_NOMEM;
 	for (size_t i = 0; i < z->now.n; i++) {
-		const struct am_key *k = &ops->key.p[ops->span.p[z->now.p[i]].mark];
+		uint32_t name = ops->span.p[z->now.p[i]].mark;
 		am_mark_range *r = &z->out.p[i];
-		*r = (am_mark_range){.name = (const char *)ops->names.p + k->off, .name_n = k->n};
+		*r = (am_mark_range){.name = (const char *)am_key_text(ops, name), .name_n = ops->key.p[name].n};
 		am_value_at(z->doc, z->clock, z->now.p[i], 0, &r->value);
 	}
 	v.marks = z->out.p;

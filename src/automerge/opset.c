@@ -195,7 +195,7 @@ int am_key_intern(am_doc *doc, const uint8_t *p, size_t n, uint32_t *ret)
 int am_key_cmp(const struct am_ops *ops, uint32_t a, uint32_t b)
 {
 	const struct am_key *x = &ops->key.p[a], *y = &ops->key.p[b];
-	int c = memcmp(ops->names.p + x->off, ops->names.p + y->off, x->n < y->n ? x->n : y->n);
+	int c = memcmp(am_key_text(ops, a), am_key_text(ops, b), x->n < y->n ? x->n : y->n);
 
 	if (c)
 		return c;

@@ -239,7 +239,7 @@ static am_patch patch_at_key(const struct am_ops *ops, uint32_t reg)
 {
 	const struct am_reg *g = &ops->reg.p[reg];
 
-	return (am_patch){.obj = ops->obj.p[g->obj].id, .key = (const char *)ops->names.p + ops->key.p[g->key].off,
+	return (am_patch){.obj = ops->obj.p[g->obj].id, .key = (const char *)am_key_text(ops, g->key),
 			  .key_n = ops->key.p[g->key].n};
 }
 

@@ -33,9 +33,9 @@ static int dump_map(struct am_diff *d, uint32_t obj)
 	int rc = am_map_sort(d->doc, obj);
 
 	for (uint32_t r = ops->obj.p[obj].m.first; r != AM_NONE && rc == AM_OK; r = ops->reg.p[r].next) {
-		const struct am_key *k = &ops->key.p[ops->reg.p[r].key];
+		uint32_t k = ops->reg.p[r].key;
 		am_patch p = {.kind = AM_PATCH_PUT, .obj = ops->obj.p[obj].id,
-			      .key = (const char *)ops->names.p + k->off, .key_n = k->n};
+			      .key = (const char *)am_key_text(ops, k), .key_n = ops->key.p[k].n};
 		bool conflict;
 		uint32_t win = am_reg_winner(d->doc, d->after, r, &conflict);
 		if (win == AM_NONE)
@@ -123,7 +123,7 @@ static int mark_patch(struct marking *m, const struct pending *r)
 	const struct am_ops *ops = m->d->doc->ops;
 	am_patch p = {.kind = AM_PATCH_MARK, .obj = ops->obj.p[m->obj].id, .index = r->start,
 		      .length = r->end - r->start,
-		      .mark = (const char *)ops->names.p + ops->key.p[r->name].off,
+		      .mark = (const char *)am_key_text(ops, r->name),
 		      .mark_n = ops->key.p[r->name].n};
 
 	if (!am_mark_is_null(ops, r->value))

@@ -42,7 +42,7 @@ int am_parent(am_doc *doc, am_objid obj, am_objid *ret_parent, const char **ret_
 	x = &ops->span.p[ops->obj.p[slot].span];
 	parent = &ops->obj.p[x->obj];
 	if (am_obj_is_map(parent)) {
-		*ret_key = (const char *)ops->names.p + ops->key.p[x->key.ctr].off;
+		*ret_key = (const char *)am_key_text(ops, x->key.ctr);
 		*ret_key_n = ops->key.p[x->key.ctr].n;
 	} else {
 		uint32_t head = x->reg == AM_NONE ? ops->obj.p[slot].span : ops->reg.p[x->reg].head;
@@ -132,12 +132,12 @@ int am_map_each(am_doc *doc, const am_view *view, am_objid obj, am_map_fn fn, vo
 	for (uint32_t r = ops->obj.p[slot].m.first; r != AM_NONE && rc == 0; r = ops->reg.p[r].next) {
 		bool conflict;
 		uint32_t win = am_reg_winner(doc, clock, r, &conflict);
-		const struct am_key *key = &ops->key.p[ops->reg.p[r].key];
+		uint32_t key = ops->reg.p[r].key;
 		if (win == AM_NONE)
 			continue;
 		am_value_at(doc, clock, win, 0, &v);
 		v.conflict = conflict;
-		rc = fn(ctx, (const char *)ops->names.p + key->off, key->n, &v);
+		rc = fn(ctx, (const char *)am_key_text(ops, key), ops->key.p[key].n, &v);
 	}
 	return rc;
 }

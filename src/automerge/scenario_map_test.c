@@ -150,6 +150,26 @@ static void test_the_path_of_an_object(void **state)
 	fails(am_parent(d, AM_ROOT, &up, &key, &n, &i), AM_E_NOT_FOUND);
 }
 
+/* In a document that has no other name. */
+static void test_the_empty_key_is_a_key_like_others(void **state)
+{
+	am_doc *d = doc('a'), *other;
+	am_objid t = put_new(d, AM_ROOT, "", AM_TEXT), up;
+	const char *key;
+	size_t n, i;
+
+	(void)state;
+	commit(d);
+	other = reload(d, 'b');
+	ok(am_parent(other, t, &up, &key, &n, &i));
+	assert_true(key && n == 0);
+	differs(other, (struct heads){.n = 0}, heads(other), "put . \"\"");
+	put(d, AM_ROOT, "", num(2));
+	ok(am_merge(other, d));
+	shows(other, "{\"\":2}");
+	shows(reload(other, 'c'), "{\"\":2}");
+}
+
 static void test_edits_of_the_wrong_kind_are_refused(void **state)
 {
 	am_doc *d = doc('a');
@@ -567,6 +587,7 @@ int main(void)
 		scenario(test_a_new_object_takes_the_place_of_the_old),
 		scenario(test_what_hangs_below_a_deleted_object_may_still_be_edited),
 		scenario(test_the_path_of_an_object),
+		scenario(test_the_empty_key_is_a_key_like_others),
 		scenario(test_edits_of_the_wrong_kind_are_refused),
 		scenario(test_rolling_back_leaves_no_trace),
 		scenario(test_edits_of_other_keys_both_stay),

@@ -35,6 +35,21 @@ static void test_a_mark_covers_its_range(void **state)
 	marked(reload(d, 'b'), "t", "0-5 bold=true");
 }
 
+/* In a document that has no name of more bytes, loaded twice. */
+static void test_a_mark_with_the_empty_name(void **state)
+{
+	am_doc *d = doc('a');
+
+	(void)state;
+	put_new(d, AM_ROOT, "", AM_TEXT);
+	splice(d, at(d, ""), 0, 0, "hello");
+	mark(d, at(d, ""), 1, 3, AM_EXPAND_NONE, "", yes());
+	commit(d);
+	d = reload(reload(d, 'b'), 'c');
+	marked(d, "", "1-3 =true");
+	assert_int_equal(am_op_count(d), 8);
+}
+
 static void test_typing_behind_a_mark(void **state)
 {
 	static const char *const want[] = {"1-7 bold=true", "1-6 bold=true", "1-7 bold=true", "1-6 bold=true"};
@@ -629,6 +644,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scenario(test_a_mark_covers_its_range),
+		scenario(test_a_mark_with_the_empty_name),
 		scenario(test_typing_behind_a_mark),
 		scenario(test_typing_before_a_mark),
 		scenario(test_typing_at_the_very_beginning),
