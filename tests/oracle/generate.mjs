@@ -9,7 +9,7 @@ const avoids = (fault, flavour) => faults[fault].avoid === 'all' || (faults[faul
 
 const words = ['a', 'b', 'hello', ' ', '\n', 'é', 'ß中', '😀', '👩‍👩‍👧', 'e\u0301', '🇩🇪', '\r\n', 'x\u0000y', '\ufffc', '\uffff', 'lorem ipsum', 'def f(x):\n\treturn x\n', '𝒳y', '']
 const keys = ['a', 'b', 'c', 'k1', 'é', '\uffff', '😀', '', 'longer key', 'z']
-const marks = ['bold', 'link', 'é', 'comment']
+const marks = ['bold', 'link', 'é', 'comment', '']
 const expands = ['before', 'after', 'both', 'none']
 const messages = [undefined, undefined, '', 'fix', 'wörk\u0000', 'a longer message about the change']
 
