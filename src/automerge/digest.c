@@ -32,6 +32,8 @@ int am_inflate(struct am_deflater *d, const uint8_t *p, size_t n, size_t max, st
 	for (;; room = room > most / 2 ? most : room * 2) {
 		if (room > most)
 			room = most;
+		if (room > out->cap)
+			am_out_free(out); /* nothing in it is wanted */
 		if (!am_out_need(out, room))
 			return out->err;
 		r = libdeflate_deflate_decompress(d->decompressor, p, n, out->p, room, &got);

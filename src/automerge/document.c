@@ -19,6 +19,8 @@ int am_docfile_open(const am_allocator *a, const struct am_chunk *ch, struct am_
 	int rc;
 
 	am_arena_init(&f.arena, a);
+	am_arena_init(&f.change_arena, a);
+	am_arena_init(&f.op_arena, a);
 	rc = am_in_count(&in, 1, &f.n_actors);
 	if (rc)
 		goto out;
@@ -45,9 +47,9 @@ void am_docfile_close(struct am_docfile *f)
 {
 	am_vec_free(f->a, &f->changes);
 	am_vec_free(f->a, &f->deps);
-	am_vec_free(f->a, &f->rows);
+	am_docfile_drop_rows(f);
+	am_docfile_drop_changes(f);
 	am_vec_free(f->a, &f->changed);
-	am_mem_free(f->a, f->succs);
 	am_mem_free(f->a, f->preds);
 	am_arena_fini(&f->arena);
 }
@@ -68,10 +70,10 @@ int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_
 			break;
 		*budget -= s->inflated.n;
 		c->n = s->inflated.n;
-		c->p = am_arena_copy(arena, s->inflated.p, c->n);
+		c->p = am_arena_take(arena, &s->inflated);
 		rc = c->p ? AM_OK : AM_E_NOMEM;
 	}
-	am_out_free(&s->inflated); /* as large as the largest column: not to be kept beside all of them */
+	am_out_free(&s->inflated); /* as large as a column may be: not to be kept beside all of them */
 	return rc;
 }
 
@@ -104,8 +106,8 @@ static int read_columns(struct am_docfile *f, struct am_scratch *s, const struct
 	    (rc = am_columns_data(&in, &f->change_cols)) || (rc = am_columns_data(&in, &f->op_cols)) ||
 	    (rc = read_heads_index(f, &in)))
 		return rc;
-	rc = am_columns_inflate(&f->change_cols, s, &f->arena, &budget);
-	return rc ? rc : am_columns_inflate(&f->op_cols, s, &f->arena, &budget);
+	rc = am_columns_inflate(&f->change_cols, s, &f->change_arena, &budget);
+	return rc ? rc : am_columns_inflate(&f->op_cols, s, &f->op_arena, &budget);
 }
 
 /* ---- change rows ---- */
@@ -322,7 +324,7 @@ int am_docfile_table(struct am_docfile *f, struct am_scratch *s, const struct am
 
 	if ((rc = am_columns_parse(&in, &f->change_cols)) || (rc = am_columns_parse(&in, &f->op_cols)) ||
 	    (rc = am_columns_data(&in, &f->change_cols)) ||
-	    (rc = am_columns_inflate(&f->change_cols, s, &f->arena, &budget)))
+	    (rc = am_columns_inflate(&f->change_cols, s, &f->change_arena, &budget)))
 		return rc;
 	return decode_changes(f, lim, false);
 }
@@ -372,6 +374,12 @@ void am_docfile_drop_rows(struct am_docfile *f)
 	am_vec_free(f->a, &f->rows);
 	am_mem_free(f->a, f->succs);
 	f->succs = NULL;
+	am_arena_fini(&f->op_arena);
+}
+
+void am_docfile_drop_changes(struct am_docfile *f)
+{
+	am_arena_fini(&f->change_arena);
 }
 
 int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,

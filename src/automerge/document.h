@@ -26,7 +26,8 @@ struct am_change_dec {
 
 struct am_docfile {
 	const am_allocator *a;
-	struct am_arena arena;       /* inflated columns */
+	struct am_arena arena;
+	struct am_arena change_arena, op_arena; /* inflated columns; rows point into those of operations */
 	struct am_bytes *actors;
 	uint32_t *local;             /* file actor -> local actor */
 	size_t n_actors;
@@ -55,7 +56,9 @@ int am_columns_inflate(struct am_columns *cols, struct am_scratch *s, struct am_
  * canonical order when they are not. */
 int am_docfile_decode_rows(struct am_docfile *f, struct am_scratch *s, struct am_actors *t, const struct am_limits *lim,
 			   bool strict);
+/* Operation rows, or the columns of changes, when they have been read: with what they point to. */
 void am_docfile_drop_rows(struct am_docfile *f);
+void am_docfile_drop_changes(struct am_docfile *f);
 /* Change rows one by one, actors as in the file. Dependencies are appended to
  * f->deps and lie before `row`; nothing else is compared with other rows. */
 int am_change_dec_init(struct am_change_dec *d, const struct am_columns *cols, uint64_t max, bool strict);

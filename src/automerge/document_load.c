@@ -14,6 +14,7 @@ struct loader {
 	struct am_walk *walk; /* by local actor */
 	uint32_t *past;       /* greatest operation of each actor's changes so far */
 	size_t ops;           /* in all changes so far */
+	size_t bytes;         /* of the chunk */
 	bool trust;
 };
 
@@ -137,6 +138,7 @@ static int finish(struct loader *l)
 
 	if (!am_change_dec_done(&l->dec) || l->ops != am_ops_count(l->doc)) /* an operation in no change */
 		return AM_E_FORMAT;
+	am_docfile_drop_changes(l->f); /* the index is not to stand beside them */
 	if (l->trust) {
 		g->unhashed = g->hash.n;
 		return am_graph_trust_heads(l->doc, l->f->heads, l->f->head_rows, l->f->n_heads);
@@ -159,6 +161,9 @@ static int load_changes(struct loader *l)
 		rc = AM_E_NOMEM;
 	for (size_t i = 0; i < n && rc == AM_OK; i++)
 		l->walk[i] = AM_WALK_START;
+	/* No more than what was sent may ask for. */
+	if (rc == AM_OK && l->dec.rows <= l->bytes && am_vec_reserve(&doc->a, &doc->graph.hash, l->dec.rows))
+		rc = AM_E_NOMEM;
 	am_change_init(&l->c, &doc->a);
 	for (uint64_t i = 0; i < l->dec.rows && rc == AM_OK; i++)
 		rc = load_change(l, (uint32_t)i);
@@ -172,7 +177,7 @@ int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags)
 {
 	struct am_limits lim = {doc->opts.max_inflate, doc->opts.max_ops};
 	bool strict = (flags & AM_LOAD_STRICT) != 0;
-	struct loader l = {.doc = doc};
+	struct loader l = {.doc = doc, .bytes = ch->n};
 	struct am_docfile f;
 	int rc = am_docfile_open(&doc->a, ch, &f);
 
@@ -183,6 +188,8 @@ int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags)
 	if (rc == AM_OK)
 		rc = load_rows(doc, &f);
 	am_docfile_drop_rows(&f);
+	if (rc == AM_OK)
+		am_doc_fit(doc);
 	l.trust = flags & AM_LOAD_UNVERIFIED && f.head_rows;
 	if (rc == AM_OK)
 		rc = am_change_dec_init(&l.dec, &f.change_cols, lim.max_ops, strict);

@@ -51,7 +51,7 @@ void am_mem_free(const am_allocator *a, void *p)
 /* Most vectors hold one or two elements for ever: heads, sync states, actors. */
 #define VEC_FIRST_BYTES 64
 #define VEC_SMALL_BYTES 4096
-#define VEC_LARGE_BYTES 131072 /* from here on they grow by less: the spare room counts */
+#define VEC_LARGE_BYTES 65536 /* from here on they grow by less: the spare room counts */
 #define MOVE_MAX 65536
 
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
@@ -105,10 +105,15 @@ void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t 
 #define ARENA_FIRST 512
 #define ARENA_MAX 65536
 #define ARENA_KEEP 8192
+#define TAKE_FROM 8192
 
 struct am_arena_block {
 	struct am_arena_block *next;
 	uint64_t data[];
+};
+struct am_arena_taken { /* memory of others that is freed with the arena's; in the arena itself */
+	struct am_arena_taken *next;
+	void *p;
 };
 
 void am_arena_init(struct am_arena *r, const am_allocator *a)
@@ -176,10 +181,35 @@ void *am_arena_copy(struct am_arena *r, const void *p, size_t n)
 	return q;
 }
 
+void *am_arena_take(struct am_arena *r, struct am_out *o)
+{
+	struct am_arena_taken *t;
+	void *p;
+
+	if (o->n < TAKE_FROM)
+		return am_arena_copy(r, o->p, o->n);
+	t = am_arena_alloc(r, sizeof *t);
+	if (!t)
+		return NULL;
+	p = am_mem_realloc(&r->a, o->p, o->n, 1);
+	*t = (struct am_arena_taken){r->taken, p ? p : o->p};
+	r->taken = t;
+	*o = (struct am_out){.a = o->a};
+	return t->p;
+}
+
+static void free_taken(struct am_arena *r)
+{
+	for (struct am_arena_taken *t = r->taken; t; t = t->next)
+		am_mem_free(&r->a, t->p);
+	r->taken = NULL;
+}
+
 void am_arena_reset(struct am_arena *r)
 {
 	struct am_arena_block *keep = r->head && r->cap <= ARENA_KEEP ? r->head : NULL, *next;
 
+	free_taken(r);
 	for (struct am_arena_block *b = keep ? keep->next : r->head; b; b = next) {
 		next = b->next;
 		am_mem_free(&r->a, b);
@@ -196,6 +226,7 @@ void am_arena_fini(struct am_arena *r)
 {
 	struct am_arena_block *b = r->head, *next;
 
+	free_taken(r);
 	for (; b; b = next) {
 		next = b->next;
 		am_mem_free(&r->a, b);

@@ -38,9 +38,12 @@ void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t 
 
 /* An arena: many small pieces freed at once. Zero-initialised plus `a`. */
 struct am_arena_block;
+struct am_arena_taken;
+struct am_out;
 struct am_arena {
 	am_allocator a;
 	struct am_arena_block *head;
+	struct am_arena_taken *taken;
 	size_t used, cap; /* of the head block */
 };
 void am_arena_init(struct am_arena *r, const am_allocator *a);
@@ -48,6 +51,9 @@ void am_arena_init(struct am_arena *r, const am_allocator *a);
 void *am_arena_alloc(struct am_arena *r, size_t n);
 void *am_arena_array(struct am_arena *r, size_t n, size_t size);
 void *am_arena_copy(struct am_arena *r, const void *p, size_t n);
+/* o's bytes, for as long as the arena has them; o is empty afterwards and must use the same
+ * allocator. Many bytes are not copied. */
+void *am_arena_take(struct am_arena *r, struct am_out *o);
 /* Empties it; keeps one block for what comes next. */
 void am_arena_reset(struct am_arena *r);
 void am_arena_fini(struct am_arena *r);
