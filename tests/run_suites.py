@@ -120,13 +120,26 @@ def run_house() -> None:
     report("house", good, bad, started)
 
 
+def run_checked() -> None:
+    """Some of the oracle's documents with the fuzzers' build: tiny structures, invariants checked after every operation."""
+    started = time.monotonic()
+    env = dict(sanitizer_env(), AUTOMERGE_BIN=str(FUZZ / "automerge"), SEEDS="10000" if LONG else "40")
+    done = subprocess.run(["node", str(SOURCE / "tests/oracle/run.mjs"), "docs"], env=env, capture_output=True, text=True)
+    good, bad = count_in(done.stdout)
+    if bad or done.returncode:
+        print(tail(done.stdout + done.stderr))
+    report("fuzz (oracle with checks)", good, bad or (0 if good and not done.returncode else 1), started)
+
+
 def run_fuzz() -> None:
     started = time.monotonic()
     env = dict(os.environ, CC="clang")
-    if not build(FUZZ, ["-Dfuzz=true", "-Dchecks=true", "-Dtests=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+    if not build(FUZZ, ["-Dfuzz=true", "-Dchecks=true", "-Dtiny=true", "-Dtests=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
                         "--buildtype=debugoptimized"], env):
         report("fuzz (build)", 0, 1, started)
         return
+    run_checked()
+    started = time.monotonic()
     seconds = 3600 if LONG else 20
     targets = sorted(p for p in FUZZ.rglob("fuzz_*") if p.is_file() and os.access(p, os.X_OK))
     good = bad = 0

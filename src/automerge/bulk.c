@@ -6,6 +6,7 @@
 #include "automerge/leb.h"
 #include "automerge/radix.h"
 #include "automerge/sequence.h"
+#include "automerge/sizes.h"
 #include "automerge/span.h"
 #include "automerge/text.h"
 
@@ -533,8 +534,8 @@ static int emit_object(am_doc *doc, uint32_t obj, am_ops_row_fn fn, void *ctx)
 /* Objects lie anywhere in the pools, and are visited once: waiting for memory would
  * be most of the work. So it is asked for ahead, first for what leads to the rows of
  * an object, later for the rows. */
-#define AHEAD_FAR 16
-#define AHEAD_NEAR 8
+#define AHEAD_FAR AM_SIZE(16, 2)
+#define AHEAD_NEAR AM_SIZE(8, 1)
 
 static void prefetch_object(const struct am_ops *ops, uint32_t obj)
 {

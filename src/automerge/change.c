@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
+#include "automerge/sizes.h"
 #include "base/utf8.h"
 
-#define KEEP_BYTES 1024 /* of a chunk: what took more gives its buffers back */
+#define KEEP_BYTES AM_SIZE(1024, 16) /* of a chunk: what took more gives its buffers back */
 
 void am_change_init(am_change *c, const am_allocator *a)
 {

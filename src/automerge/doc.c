@@ -5,11 +5,12 @@
 #include "automerge/internal.h"
 #include "automerge/load.h"
 #include "automerge/opset.h"
+#include "automerge/sizes.h"
 
 #define DEFAULT_MAX_INFLATE ((size_t)1 << 30)
 #define DEFAULT_MAX_OPS ((size_t)1 << 28)
 #define DEFAULT_MAX_ORPHANS 65536
-#define DEFAULT_CHANGE_CACHE (64 * 1024)
+#define DEFAULT_CHANGE_CACHE AM_SIZE(64 * 1024, 200)
 
 struct am_limits am_opts_limits(const am_opts *opts)
 {

@@ -12,6 +12,7 @@
 #include "automerge/graph.h"
 #include "automerge/internal.h"
 #include "automerge/opcol.h"
+#include "automerge/sizes.h"
 
 #define OPS_MAX 6
 
@@ -125,7 +126,7 @@ static void small_changes(void **state)
 		am_out_free(&a);
 		am_out_free(&b);
 	}
-	assert_true(small > 20000);
+	assert_true(small > AM_SIZE(20000, 0));
 }
 
 static void runs_of_deletes(void **state)

@@ -1,4 +1,5 @@
 #include "automerge/mem.h"
+#include "automerge/sizes.h"
 
 #include <stdlib.h>
 
@@ -49,10 +50,10 @@ void am_mem_free(const am_allocator *a, void *p)
 }
 
 /* Most vectors hold one or two elements for ever: heads, sync states, actors. */
-#define VEC_FIRST_BYTES 64
-#define VEC_SMALL_BYTES 4096
-#define VEC_LARGE_BYTES 65536 /* from here on they grow by less: the spare room counts */
-#define MOVE_MAX 65536
+#define VEC_FIRST_BYTES AM_SIZE(64, 1)
+#define VEC_SMALL_BYTES AM_SIZE(4096, 64)
+#define VEC_LARGE_BYTES AM_SIZE(65536, 256) /* from here on they grow by less: the spare room counts */
+#define MOVE_MAX AM_SIZE(65536, 64)
 
 int am_vec_grow(const am_allocator *a, void **p, size_t *cap, size_t need, size_t size)
 {
@@ -102,10 +103,10 @@ void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t 
 
 /* ---- arena ---- */
 
-#define ARENA_FIRST 512
-#define ARENA_MAX 65536
-#define ARENA_KEEP 8192
-#define TAKE_FROM 8192
+#define ARENA_FIRST AM_SIZE(512, 16)
+#define ARENA_MAX AM_SIZE(65536, 128)
+#define ARENA_KEEP AM_SIZE(8192, 32)
+#define TAKE_FROM AM_SIZE(8192, 8)
 
 struct am_arena_block {
 	struct am_arena_block *next;

@@ -3,9 +3,10 @@
  * without the encoders a long column needs. The bytes are the same
  * (automerge format 2.2 - 2.4, 4). */
 #include "automerge/opcol.h"
+#include "automerge/sizes.h"
 
-#define ROWS 8
-#define BYTES 512 /* of keys, mark names and values together */
+#define ROWS AM_SIZE(8, 2)
+#define BYTES AM_SIZE(512, 12) /* of keys, mark names and values together */
 
 struct rows {
 	unsigned n, refs;

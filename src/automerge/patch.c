@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "automerge/sequence.h"
+#include "automerge/sizes.h"
 #include "automerge/text.h"
 #include "automerge/transaction.h"
 
@@ -285,7 +286,7 @@ static int emit_same(struct am_diff *d, am_patch *p, uint32_t s, bool conflict_b
 
 /* ---- maps ---- */
 
-#define FEW 12
+#define FEW AM_SIZE(12, 3)
 /* The operations of a register that may be visible at one point and not at the
  * other: those touched and what they overwrote. */
 struct candidates { uint32_t s[FEW]; uint32_t n; };

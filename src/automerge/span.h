@@ -8,6 +8,7 @@
 #ifndef AUTOMERGE_SPAN_H
 #define AUTOMERGE_SPAN_H
 #include "automerge/opset.h"
+#include "automerge/sizes.h"
 
 enum {
 	AM_SPAN_INSERT = 1, /* makes a sequence element */
@@ -47,9 +48,9 @@ struct am_reg {
 
 /* A map of at most so many keys is looked through: they lie side by side, a hash
  * table's entries anywhere. */
-#define AM_MAP_SMALL 16
+#define AM_MAP_SMALL AM_SIZE(16, 2)
 
-#define AM_NODE_MAX 16
+#define AM_NODE_MAX AM_SIZE(16, 4)
 /* B+tree node. Two kinds of tree share it: sequences (w = width, inner: sums)
  * and id indices (w = counter, inner: smallest of the child). */
 struct am_node {
@@ -113,7 +114,7 @@ struct am_ops {
 	AM_VEC(uint32_t) order; /* scratch */
 };
 
-#define AM_RUN_MAX 512 /* elements in a run that is not ASCII: offsets are counted */
+#define AM_RUN_MAX AM_SIZE(512, 3) /* elements in a run that is not ASCII: offsets are counted */
 
 /* The bytes of key or mark name k; never NULL, which stands for no key. */
 static inline const uint8_t *am_key_text(const struct am_ops *ops, uint32_t k)
