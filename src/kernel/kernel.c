@@ -64,6 +64,7 @@ static void queue_execution_done(void *ctx, struct execution *x)
 {
 	struct kernel *k = ctx;
 	bool ran = x->started_ns != 0;
+	k->proof[0] = 0;
 	k->changed_in_batch = true;
 	kernel_execution_over(k, x);
 	if (ran && k->ready && k->status == KERNEL_BUSY)
@@ -74,21 +75,49 @@ static void queue_execution_done(void *ctx, struct execution *x)
 static void queue_wants_timer(void *ctx, unsigned ms)
 {
 	struct kernel *k = ctx;
+	k->proofs = 0;
 	if (ms)
 		host_timer_start(&k->idle_timer, HOST_MS(ms));
 	else
 		host_timer_stop(&k->idle_timer);
 }
 
+static bool half_over(const struct execution *x)
+{
+	return x && (x->got_idle || x->got_reply);
+}
+
+static void give_up_waiting(struct kernel *k)
+{
+	kernel_warn(k, "The kernel never said that cell %s was finished; some of its output may be lost",
+		    queue_running(k->queue)->cell_id);
+	queue_timeout(k->queue);
+}
+
+/* Silence alone proves nothing: on a busy machine a kernel needs seconds to pack a long output. But whatever it says, it
+ * says in order. So it is asked something, and when the answer is there and the idle is not, the idle is lost. The
+ * answer may get lost as well: it is asked again, some times. */
 static void on_idle_timer(void *ctx)
 {
 	struct kernel *k = ctx;
-	struct execution *x = queue_running(k->queue);
-	if (x)
-		kernel_warn(k, "The kernel never said that cell %s was finished; some of its output may be lost",
-			    x->cell_id);
-	queue_timeout(k->queue);
+	if (!half_over(queue_running(k->queue)))
+		return;
+	if (k->proofs++ < PROOFS_MAX) {
+		kernel_ask(k, k->proof);
+		host_timer_start(&k->idle_timer, HOST_MS(QUEUE_IDLE_WAIT_MS));
+		return;
+	}
+	give_up_waiting(k);
 	kernel_commit(k);
+}
+
+void kernel_proved(struct kernel *k, enum channel channel, const char *msg_id)
+{
+	const struct execution *x = queue_running(k->queue);
+	if (!half_over(x) || !k->proof[0] || strcmp(k->proof, msg_id) != 0)
+		return;
+	if (channel == CHANNEL_IOPUB ? !x->got_idle : !x->got_reply)
+		give_up_waiting(k);
 }
 
 static void queue_wants_settle(void *ctx, struct execution *x)

@@ -14,6 +14,7 @@
 #define PROBE_MAX_MS 250
 #define CONNECT_RETRY_MS 20
 #define PROBES_MAX 256
+#define PROOFS_MAX 15 /* questions without an answer before a missing idle is given up */
 #define HEARTBEAT_MS 5000
 #define HEARTBEAT_MISSES 3
 #define ANSWER_BUSY_MS 1000
@@ -63,6 +64,8 @@ struct kernel {
 	struct display_index *displays;
 
 	struct host_timer idle_timer;  /* K7 */
+	char proof[UUID_TEXT];	       /* the question whose answer comes behind all of the running execution, or "" */
+	unsigned proofs;	       /* asked since it was last heard of */
 	struct host_timer flush_timer; /* stream text and kept display updates */
 	struct host_defer again;       /* the rest of a flood */
 	bool draining, changed_in_batch, gone;
@@ -114,6 +117,10 @@ bool kernel_launch_message(struct kernel *k, enum channel channel, const struct 
 bool kernel_is_probe(const struct kernel *k, const char *msg_id);
 /* Something for the kernel's shell to wake up for. */
 void kernel_nudge(struct kernel *k);
+/* Asks something that can be told from other questions by ret_id; its answers come behind all there was on a channel. */
+void kernel_ask(struct kernel *k, char ret_id[UUID_TEXT]);
+/* An answer to a question of that kind: what the running execution still owes on this channel will not come. */
+void kernel_proved(struct kernel *k, enum channel channel, const char *msg_id);
 void kernel_child_exited(void *ctx);
 void kernel_heartbeat_start(struct kernel *k);
 void kernel_heartbeat_heard(struct kernel *k);

@@ -76,13 +76,15 @@ static void spec_free(struct kernel_launch_spec *s)
 /* ---- requests of our own ---- */
 
 /* Nobody hears of it (kernel_is_probe). */
-static int send_unheard(struct kernel *k, const char *msg_type, const char *content, size_t n)
+static int send_unheard(struct kernel *k, const char *msg_type, const char *content, size_t n, char ret_id[UUID_TEXT])
 {
 	char id[UUID_TEXT];
 	host_uuid(k->service->host, id);
 	int r = child_send(k->child, CHANNEL_SHELL, msg_type, id, content, n);
 	if (r < 0)
 		return r;
+	if (ret_id)
+		memcpy(ret_id, id, UUID_TEXT);
 	if (k->probes.n == PROBES_MAX) {
 		free(k->probes.p[0]);
 		VEC_REMOVE(&k->probes, 0);
@@ -140,7 +142,7 @@ static void lift_output_limit(struct kernel *k)
 	json_append_str(&content, code, sizeof code - 1);
 	buf_append_str(&content, ",\"silent\":true,\"store_history\":false,\"user_expressions\":{},"
 				 "\"allow_stdin\":false,\"stop_on_error\":false}");
-	if (send_unheard(k, "execute_request", buf_cstr(&content), content.n) < 0)
+	if (send_unheard(k, "execute_request", buf_cstr(&content), content.n, NULL) < 0)
 		log_debug("kernel", "Kernel %.8s keeps its output limit", k->child->connection.id);
 	buf_free(&content);
 }
@@ -164,13 +166,18 @@ static void succeed(struct kernel *k)
 
 static int send_probe(struct kernel *k)
 {
-	return send_unheard(k, "kernel_info_request", "{}", 2);
+	return send_unheard(k, "kernel_info_request", "{}", 2, NULL);
+}
+
+void kernel_ask(struct kernel *k, char ret_id[UUID_TEXT])
+{
+	if (k->child && send_unheard(k, "kernel_info_request", "{}", 2, ret_id) < 0)
+		log_debug("kernel", "Kernel %.8s takes no messages", k->child->connection.id);
 }
 
 void kernel_nudge(struct kernel *k)
 {
-	if (k->child && send_probe(k) < 0)
-		log_debug("kernel", "Kernel %.8s takes no messages", k->child->connection.id);
+	kernel_ask(k, NULL);
 }
 
 static void probe(void *ctx)

@@ -46,6 +46,8 @@ static void on_status(struct kernel *k, const struct jupyter_message *m)
 	/* that one comes late (trap 6) */
 	else if (state && strcmp(state, "starting") != 0 && !kernel_is_probe(k, m->parent_id))
 		status_of_other(k, state);
+	else if (idle)
+		kernel_proved(k, CHANNEL_IOPUB, m->parent_id);
 	free(state);
 }
 
@@ -216,6 +218,8 @@ static void on_shell(struct kernel *k, const struct jupyter_message *m)
 		on_execute_reply(k, x, m);
 	else if (!strcmp(m->msg_type, "complete_reply") || !strcmp(m->msg_type, "history_reply"))
 		kernel_answer(k, m);
+	else if (!strcmp(m->msg_type, "kernel_info_reply") && m->parent_id)
+		kernel_proved(k, CHANNEL_SHELL, m->parent_id);
 }
 
 /* ---- one control message ---- */

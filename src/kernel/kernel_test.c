@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "host/host.h"
+#include "host/sim.h"
 #include "host/uv.h"
 #include "kernel/display.h"
 #include "kernel/kernel_internal.h"
@@ -20,6 +21,7 @@
 /* What a scripted kernel does with an execute_request: its code says so. */
 struct world {
 	struct host *host;
+	struct sim_disk *disk; /* of a simulated host */
 	struct test_blobs blobs;
 	struct kernel_service *service;
 	struct kernel *k;
@@ -28,7 +30,8 @@ struct world {
 	bool silent;	/* outputs are not logged */
 	int count;
 	size_t outputs, updates, commits, interrupts, infos, deaths;
-	bool never_ready, abort_next, mute;
+	bool never_ready, abort_next, mute, packing;
+	char last_id[64];
 	char *held_id; /* of the request that was left running */
 	char *completion, *history, *reason;
 	bool stopped;
@@ -323,6 +326,7 @@ static void on_execute(struct world *w, const char *id, const char *code)
 	} else if (!strcmp(code, "no idle")) {
 		begin(w, id);
 		reply(w, id, "ok");
+		snprintf(w->last_id, sizeof w->last_id, "%s", id);
 	} else if (!strcmp(code, "flood")) {
 		flood(w, id);
 	} else if (!strcmp(code, "junk")) {
@@ -360,7 +364,7 @@ static void on_request(void *ctx, struct transport_sim *s, enum channel channel,
 	struct world *w = ctx;
 	(void)channel;
 	w->infos += !strcmp(m->msg_type, "kernel_info_request");
-	if (w->never_ready || sim_answer_info(s, m))
+	if (w->never_ready || (w->packing && !strcmp(m->msg_type, "kernel_info_request")) || sim_answer_info(s, m))
 		return;
 	if (!strcmp(m->msg_type, "execute_request") &&
 	    json_slice_is_true(json_slice_get(m->content, "silent"))) { /* the kernel's set-up */
@@ -454,16 +458,30 @@ static void run(struct world *w, const char *cell, const char *code)
 	assert_int_equal(kernel_execute(w->k, cell, code, strlen(code), "test", &x), 0);
 }
 
-static int setup(void **state)
+static int begin_world(struct world *w, void **state)
 {
-	struct world *w = xcalloc(1, sizeof *w);
-	assert_int_equal(host_uv_new(&w->host), 0);
 	const struct kernel_service_config config = {
 		.host = w->host, .blobs = test_blobs_ops(&w->blobs), .simulate = simulate, .simulate_ctx = w};
 	assert_int_equal(kernel_service_new(&config, &w->service), 0);
 	w->k = kernel_new(w->service, &callbacks, w);
 	*state = w;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	struct world *w = xcalloc(1, sizeof *w);
+	assert_int_equal(host_uv_new(&w->host), 0);
+	return begin_world(w, state);
+}
+
+/* For tests that wait long: the clock is virtual. */
+static int setup_simulated(void **state)
+{
+	struct world *w = xcalloc(1, sizeof *w);
+	w->disk = sim_disk_new(1);
+	assert_int_equal(host_sim_new(w->disk, 1, &w->host), 0);
+	return begin_world(w, state);
 }
 
 static void on_service_stopped(void *ctx)
@@ -480,6 +498,8 @@ static int teardown(void **state)
 	wait_for(w, "all-gone");
 	kernel_service_free(w->service);
 	host_free(w->host);
+	if (w->disk)
+		sim_disk_free(w->disk);
 	test_blobs_fini(&w->blobs);
 	buf_free(&w->log);
 	free(w->held_id);
@@ -648,6 +668,37 @@ static void test_never_idle(void **state)
 	wait_for(w, "done:a:done");
 	assert_in_range(host_now_ns(w->host) - start, HOST_MS(1900), HOST_MS(4000));
 	wait_for(w, "done:b:done");
+}
+
+/* A busy machine: the kernel has answered, and packs what was printed for longer than any wait for silence. Its answer to
+ * the next question stands behind all that, and until then nothing is given up. */
+static void test_slow_output(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	w->packing = true;
+	run(w, "a", "no idle");
+	wait_for(w, "started:a");
+	settle_ms(w, 9000);
+	assert_false(has(w, "done:a"));
+	say_stream(w, w->last_id, "stdout", "packed");
+	w->packing = false;
+	settle_ms(w, 2100);
+	wait_for(w, "done:a:done");
+	expect_shown(w, "a", 0, "packed");
+}
+
+/* A kernel that answers nothing any more keeps nobody for ever. */
+static void test_silent_for_good(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	w->packing = true;
+	run(w, "a", "no idle");
+	settle_ms(w, 25000);
+	assert_false(has(w, "done:a"));
+	settle_ms(w, 15000);
+	assert_true(has(w, "done:a:done"));
 }
 
 static void test_death(void **state)
@@ -1087,12 +1138,14 @@ static void test_complete_content(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define S(f) cmocka_unit_test_setup_teardown(f, setup_simulated, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt),
 			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
-		T(test_abort_is_resent), T(test_never_idle),	 T(test_death),	      T(test_shutdown),
+		T(test_abort_is_resent), S(test_never_idle),	 S(test_slow_output), S(test_silent_for_good),
+		T(test_death),		 T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
 		T(test_display_order), T(test_clear_output), T(test_clear_before_store), T(test_redraw),
 		T(test_segments), T(test_superseded_blobs), T(test_page),

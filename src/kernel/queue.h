@@ -17,7 +17,7 @@
 #include "kernel/output.h"
 
 #define QUEUE_KEEP 128	     /* finished executions kept besides each cell's shown one (design 7.6) */
-#define QUEUE_IDLE_WAIT_MS 2000 /* silence after execute_reply before a missing idle is given up (K7) */
+#define QUEUE_IDLE_WAIT_MS 2000 /* silence after execute_reply before the kernel is asked about its idle (K7) */
 
 enum execution_status {
 	EXECUTION_QUEUED,
