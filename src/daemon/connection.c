@@ -275,16 +275,30 @@ static void handshake_late(void *ctx)
 	connection_close(ctx);
 }
 
+/* Who means it sends the handshake at once; so the newest of too many is the one to listen to. */
+static void limit_half_open(struct daemon *d)
+{
+	struct connection *oldest = NULL;
+	size_t half_open = 0;
+	for (size_t i = 0; i < d->connections.n; i++) {
+		if (d->connections.p[i]->channel)
+			continue;
+		if (!oldest)
+			oldest = d->connections.p[i];
+		half_open++;
+	}
+	if (half_open >= CONNECTION_HALF_OPEN_MAX)
+		connection_close(oldest);
+}
+
 void connection_accept(void *daemon, struct host_stream *s)
 {
 	struct daemon *d = daemon;
-	size_t half_open = 0;
-	for (size_t i = 0; i < d->connections.n; i++)
-		half_open += !d->connections.p[i]->channel;
-	if (half_open >= CONNECTION_HALF_OPEN_MAX || d->stopping) {
+	if (d->stopping) {
 		host_stream_close(s);
 		return;
 	}
+	limit_half_open(d);
 	struct connection *c = xcalloc(1, sizeof *c);
 	c->daemon = d;
 	c->refs = 1;

@@ -12,7 +12,7 @@
 #define CONNECTION_PARKED_MAX (16u << 20) /* taken from a client whose frames have to wait */
 #define CONNECTION_QUEUE_MAX (256u << 20) /* unsent bytes: two of the largest frames, and then some */
 #define CONNECTION_CORK_MAX (64u << 10)      /* larger frames are not gathered */
-#define CONNECTION_HALF_OPEN_MAX 512       /* without a handshake yet; further ones are closed */
+#define CONNECTION_HALF_OPEN_MAX 512       /* without a handshake yet; for each further one the oldest goes */
 
 /* What a channel does with whole frames. */
 struct channel {

@@ -125,6 +125,18 @@ def test_x4_many_half_open_connections(daemon, room):
         c.close()
 
 
+def test_x22_more_half_open_connections_than_are_kept(daemon, room):
+    """Who never says what it wants keeps nobody else out."""
+    idle = [Raw(daemon.socket) for _ in range(700)]
+    for _ in range(20):
+        assert alive(daemon)
+    with join(daemon, room) as c:
+        assert c.request({"action": "get_queue_state"})["result"] == "queue_state"
+    assert idle[0].ended(5) and not idle[-1].ended(0)
+    for c in idle:
+        c.close()
+
+
 @pytest.mark.parametrize("body", [b'{"type":"teleport"}', b"no json", b"", b"[]", b'{"type":3}', b'{"type":"take"}',
                                   b'{"type":"inspect_notebook"}', b'{"type":"take","env_type":"npm"}'])
 def test_x5_pool_requests(daemon, room, body):
