@@ -219,6 +219,11 @@ static bool nothing_under_way(void *ctx)
 	return host_work_pending(ctx) == 0;
 }
 
+static bool wait_for_workers(struct daemon *d)
+{
+	return host_run_until(d->host, nothing_under_way, d->host, STOP_LIMIT) == 0;
+}
+
 static void finish(struct daemon *d)
 {
 	while (d->connections.n)
@@ -232,11 +237,15 @@ static void finish(struct daemon *d)
 	if (d->uncork.fn)
 		host_turn_end_remove(d->host, &d->uncork);
 	if (d->rooms)
-		room_service_free(d->rooms);
+		room_service_close(d->rooms);
 	if (d->settings)
 		settings_service_close(d->settings);
-	/* What workers still write is ours as long as the lock is. */
-	host_run_until(d->host, nothing_under_way, d->host, STOP_LIMIT);
+	/* What workers still write is ours as long as the lock is. What comes back from one that a disk keeps for longer
+	 * asks the rooms for its own: then they stay until the process ends. */
+	if (wait_for_workers(d) && d->rooms) {
+		room_service_free(d->rooms);
+		wait_for_workers(d);
+	}
 	for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
 		if (d->signals[i])
 			host_signal_close(d->signals[i]);

@@ -140,7 +140,6 @@ struct room_service {
 	uint64_t next_rid;
 	int64_t opened_ns; /* wall clock; what is older belongs to an earlier daemon */
 	bool stopping;
-	bool tidying, freed; /* a worker looks through the stores; they go when it is done */
 	void (*pool_error_changed)(void *ctx);
 	void *ctx;
 };

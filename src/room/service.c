@@ -97,20 +97,9 @@ static void tidy_run(void *ctx)
 	execution_log_gc(svc->executions, EXECUTION_LOG_AGE);
 }
 
-static void service_free(struct room_service *svc);
-
-static void tidy_done(void *ctx)
-{
-	struct room_service *svc = ctx;
-	svc->tidying = false;
-	if (svc->freed)
-		service_free(svc);
-}
-
 void room_service_tidy(struct room_service *svc)
 {
-	svc->tidying = true;
-	host_work(svc->host, tidy_run, tidy_done, svc);
+	host_work(svc->host, tidy_run, NULL, svc);
 }
 
 static int open_stores(struct room_service *svc, const struct room_config *config)
@@ -177,6 +166,7 @@ int room_service_open(const struct room_config *config, struct room_service **re
 	if (r == 0)
 		r = open_kernels(svc, config);
 	if (r < 0) {
+		room_service_close(svc);
 		room_service_free(svc);
 		return r;
 	}
@@ -184,7 +174,7 @@ int room_service_open(const struct room_config *config, struct room_service **re
 	return 0;
 }
 
-void room_service_free(struct room_service *svc)
+void room_service_close(struct room_service *svc)
 {
 	while (svc->registry->rooms.n > 0) {
 		struct room *room = svc->registry->rooms.p[0];
@@ -201,13 +191,9 @@ void room_service_free(struct room_service *svc)
 		pool_free(svc->pool);
 	if (svc->formatter)
 		formatter_free(svc->formatter);
-	svc->freed = true;
-	if (!svc->tidying)
-		service_free(svc);
 }
 
-/* What a worker may still have had in hand. */
-static void service_free(struct room_service *svc)
+void room_service_free(struct room_service *svc)
 {
 	if (svc->executions)
 		execution_log_close(svc->executions);

@@ -38,6 +38,9 @@ void room_service_tidy(struct room_service *svc);
 /* Orderly end (rooms.md 13.1): journals flushed, dirty files written, kernels
  * ended, peers disconnected; done is called when over, or after `limit`. */
 void room_service_stop(struct room_service *svc, uint64_t limit, host_fn *done, void *ctx);
+/* Rooms, kernels and the pool go at once. */
+void room_service_close(struct room_service *svc);
+/* After that, once no work of the host is pending: what a worker has in hand comes back to the service. */
 void room_service_free(struct room_service *svc);
 
 struct blob_store *room_service_blobs(struct room_service *svc);

@@ -434,3 +434,22 @@ def test_g15_one_daemon_per_worktree(start):
     assert record["endpoint"] == str(daemon.socket) and daemon.runt("daemon", "ping").returncode == 0
     # What notebooks printed is nobody else's business.
     assert daemon.base.stat().st_mode & 0o777 == 0o700
+
+
+def test_g16_stop_while_a_file_is_slow(daemon, work):
+    """A file that takes longer than the end of its room: the daemon ends cleanly, and the edit is there once."""
+    t = work / "t.ipynb"
+    nb.write(t, nb.sources(3))
+    peer = daemon.open(t)
+    peer.add("x", "1")
+    peer.wait_acked()
+    daemon.faults(daemon.stall_rename(t))
+    daemon.process.terminate()
+    until(lambda: "t.ipynb: not written (" in daemon.log(), "its room does not wait for ever", 20)
+    daemon.faults()
+    assert daemon.wait_dead() == 0
+    daemon.start()
+    again = daemon.open(t)
+    again.wait("p.cells().length === 4")
+    assert again.sources()["x"] == "1"
+    until(lambda: nb.on_disk(t, x="1"), "the file has it", 10)
