@@ -14,7 +14,7 @@ void room_path_fini(struct room_path *p)
 	*p = (struct room_path){0};
 }
 
-static const char *form_error(const char *given)
+static const char *form_error(const char *given, enum room_path_use use)
 {
 	if (!*given)
 		return "the path is empty";
@@ -26,6 +26,8 @@ static const char *form_error(const char *given)
 		return "the path is relative: give an absolute path";
 	if (!utf8_valid(given, strlen(given)))
 		return "the path is not valid UTF-8";
+	if (use == ROOM_PATH_SAVE && str_ends(given, "/"))
+		return "the path is that of a directory: give a file name";
 	return NULL;
 }
 
@@ -99,7 +101,9 @@ static int resolve(struct host *h, const char *given, enum room_path_use use, st
 	bool add = use == ROOM_PATH_SAVE ? !str_ends(given, ".ipynb") : !has_notebook_extension(given);
 	char *path = use == ROOM_PATH_SAVE && add ? xasprintf("%s.ipynb", given) : xstrdup(given);
 	int r = host_path_stat(h, path, &ret->info);
-	if (r == -ENOENT && use == ROOM_PATH_OPEN && add) {
+	if (r == -ENOENT && str_ends(given, "/")) { /* with an extension behind it, a file without a name */
+		r = -EINVAL;
+	} else if (r == -ENOENT && use == ROOM_PATH_OPEN && add) {
 		free(path);
 		path = xasprintf("%s.ipynb", given);
 		r = host_path_stat(h, path, &ret->info);
@@ -122,7 +126,7 @@ int room_path_resolve(struct host *h, const char *given, enum room_path_use use,
 		      char **ret_reason)
 {
 	struct room_path found = {0};
-	const char *wrong = form_error(given);
+	const char *wrong = form_error(given, use);
 	int r = wrong ? -EINVAL : resolve(h, given, use, &found);
 	if (r == 0 && !utf8_valid(found.path, strlen(found.path))) {
 		room_path_fini(&found);

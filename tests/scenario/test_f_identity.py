@@ -80,9 +80,18 @@ def test_f5_save_onto_a_directory(daemon, work):
     (work / "d.ipynb").mkdir()
     u = daemon.create()
     u.add("x", "1")
-    answer = u.save(work / "d.ipynb")
-    assert answer["result"] == "error", answer
+    for name in ("d.ipynb", "d.ipynb/", "new/"):
+        answer = u.save(f"{work}/{name}")
+        assert answer["result"] == "error", answer
     daemon.wait_rooms(u.id)
+    assert [p.name for p in work.rglob("*")] == ["d.ipynb"]
+
+
+def test_f10_open_a_directory_that_is_not_there(daemon, work):
+    """Not a file without a name in it."""
+    info = daemon.open(f"{work}/new.ipynb/", ready=False).info
+    assert "not a path a notebook can have" in info["error"], info
+    assert not daemon.open(f"{work}/", ready=False).info.get("error")
 
 
 @pytest.mark.parametrize("path", ["/proc/nope/bad.ipynb", "{work}/file/t.ipynb"])
