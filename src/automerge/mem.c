@@ -298,15 +298,27 @@ int am_buf_set(am_buf *b, const am_allocator *a, const void *p, size_t n)
 	return AM_OK;
 }
 
+static bool same_allocator(am_buf *b, const struct am_out *o)
+{
+	if (!b->p && !b->a.realloc)
+		b->a = *o->a;
+	return b->a.realloc == o->a->realloc && b->a.ctx == o->a->ctx;
+}
+
+int am_buf_admit(am_buf *b, const struct am_out *o)
+{
+	if (o->err)
+		return o->err;
+	return same_allocator(b, o) ? AM_OK : am_buf_reserve(b, o->a, o->n);
+}
+
 int am_buf_take(am_buf *b, struct am_out *o)
 {
 	int rc;
 
 	if (o->err)
 		return o->err;
-	if (!b->p && !b->a.realloc)
-		b->a = *o->a;
-	if (b->a.realloc != o->a->realloc || b->a.ctx != o->a->ctx) {
+	if (!same_allocator(b, o)) {
 		rc = am_buf_set(b, o->a, o->p, o->n);
 		if (rc == AM_OK)
 			am_out_free(o);

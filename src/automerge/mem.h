@@ -96,4 +96,6 @@ int am_buf_set(am_buf *b, const am_allocator *a, const void *p, size_t n);
 int am_buf_reserve(am_buf *b, const am_allocator *a, size_t cap);
 /* Moves o's bytes into b when both use the same allocator, else copies. o is empty afterwards. */
 int am_buf_take(am_buf *b, struct am_out *o);
+/* Makes room for that, so that it cannot fail; b's content stays. For callers that note what they gave out. */
+int am_buf_admit(am_buf *b, const struct am_out *o);
 #endif

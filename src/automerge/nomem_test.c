@@ -910,6 +910,37 @@ static void test_every_loop(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* A buffer whose own allocator says no: what the caller did not get counts neither as
+ * saved nor as sent. */
+static void test_what_was_not_handed_out_comes_again(void **state)
+{
+	struct counter_alloc of_doc = {0}, full = {0};
+	am_opts opts = counted_opts(&of_doc);
+	am_buf out = {.a = counted_opts(&full).alloc};
+	am_sync *s;
+	am_doc *d;
+
+	(void)state;
+	assert_int_equal(am_new(&opts, &d), AM_OK);
+	assert_int_equal(am_set_actor(d, "a", 1), AM_OK);
+	assert_int_equal(am_sync_new(NULL, &s), AM_OK);
+	edits(d, 5, 3);
+	full.fail_at = 1;
+	assert_int_equal(am_save_incremental(d, &out), AM_E_NOMEM);
+	assert_int_equal(am_save_incremental(d, &out), AM_OK);
+	assert_true(out.n > 0);
+	am_buf_free(&out);
+	full.fail_at = full.calls + 1;
+	assert_int_equal(am_sync_generate(d, s, &out), AM_E_NOMEM);
+	assert_false(am_sync_in_flight(s));
+	assert_int_equal(am_sync_generate(d, s, &out), AM_OK);
+	assert_true(out.n > 0);
+	am_buf_free(&out);
+	am_sync_free(s);
+	am_free(d);
+	assert_int_equal(of_doc.live + full.live, 0);
+}
+
 static bool has_loop(const char *name, size_t n)
 {
 	for (size_t i = 0; i < N_LOOPS; i++)
@@ -946,7 +977,8 @@ static void test_no_function_without_loop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_function_without_loop),
-					   cmocka_unit_test(test_every_loop)};
+					   cmocka_unit_test(test_every_loop),
+					   cmocka_unit_test(test_what_was_not_handed_out_comes_again)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,8 @@ int am_save(am_doc *doc, int flags, am_buf *out)
 	if (rc == AM_OK)
 		rc = o.err;
 	if (rc == AM_OK)
+		rc = am_buf_admit(out, &o);
+	if (rc == AM_OK)
 		rc = am_doc_mark_saved(doc);
 	if (rc == AM_OK)
 		rc = am_buf_take(out, &o);
@@ -301,6 +303,8 @@ int am_save_incremental(am_doc *doc, am_buf *out)
 
 	if (rc == AM_OK)
 		rc = chunks_since(doc, doc->saved_heads, doc->n_saved_heads, &o);
+	if (rc == AM_OK)
+		rc = am_buf_admit(out, &o);
 	if (rc == AM_OK)
 		rc = am_doc_mark_saved(doc);
 	if (rc == AM_OK)

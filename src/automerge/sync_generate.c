@@ -369,7 +369,7 @@ static int record(am_doc *doc, am_sync *s, const struct reply *r)
 	return AM_OK;
 }
 
-static int generate(am_doc *doc, am_sync *s, bool same, struct am_out *o)
+static int generate(am_doc *doc, am_sync *s, bool same, struct am_out *o, am_buf *out)
 {
 	struct reply r = {0};
 	bool empty;
@@ -386,6 +386,8 @@ static int generate(am_doc *doc, am_sync *s, bool same, struct am_out *o)
 	if (r.have && (rc = am_graph_since_hashes(doc, s->shared.p, s->shared.n, &r.bloom)))
 		goto out;
 	rc = put_message(doc, s, &r, o);
+	if (rc == AM_OK)
+		rc = am_buf_admit(out, o);
 	if (rc == AM_OK)
 		rc = record(doc, s, &r);
 out:
@@ -406,7 +408,7 @@ int am_sync_generate(am_doc *doc, am_sync *s, am_buf *out)
 		if (!s->reset_sent)
 			put_reset(doc, s, &o);
 	} else if (!is_settled(doc, s, same)) {
-		rc = generate(doc, s, same, &o);
+		rc = generate(doc, s, same, &o, out);
 	}
 	if (rc == AM_OK && o.n == 0) {
 		out->n = 0;
