@@ -192,8 +192,7 @@ bool am_covers(am_doc *doc, const am_hash *of, size_t n_of, const am_hash *a, si
 
 	for (size_t i = 0; i < n_of && ok; i++)
 		ok = am_graph_find(&doc->graph, &of[i]) != AM_NONE;
-	if (!ok || am_graph_since_hashes(doc, of, n_of, &out))
-		return false;
+	ok = ok && am_graph_since_hashes(doc, of, n_of, &out) == AM_OK;
 	for (size_t i = 0; i < n_a && ok; i++) {
 		row = am_graph_find(&doc->graph, &a[i]);
 		for (lo = 0, hi = out.n; lo < hi;) {

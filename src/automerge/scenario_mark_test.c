@@ -472,6 +472,21 @@ static void test_a_mark_across_a_block(void **state)
 	spans(d, "t", "[o] [netw|bold=true] [o]");
 }
 
+/* No operation has a byte of value. */
+static void test_marks_of_blocks_alone(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid t = put_new(d, AM_ROOT, "t", AM_TEXT), block;
+
+	(void)state;
+	ok(am_split_block(d, t, 0, &block));
+	ok(am_split_block(d, t, 1, &block));
+	mark(d, t, 0, 1, AM_EXPAND_NONE, "m", yes());
+	mark(d, t, 1, 2, AM_EXPAND_NONE, "m", yes());
+	marked(d, "t", "0-2 m=true");
+	marked(reload(d, 'b'), "t", "0-2 m=true");
+}
+
 static void test_an_empty_text_has_no_spans(void **state)
 {
 	am_doc *d = with_text('a', "");
@@ -677,6 +692,7 @@ int main(void)
 		scenario(test_two_join_one_block),
 		scenario(test_one_joins_a_block_another_edits),
 		scenario(test_a_mark_across_a_block),
+		scenario(test_marks_of_blocks_alone),
 		scenario(test_an_empty_text_has_no_spans),
 		scenario(test_the_same_spans_again_make_no_change),
 		scenario(test_a_paragraph_put_between_others),
