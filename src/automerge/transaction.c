@@ -58,25 +58,11 @@ bool am_in_transaction(const am_doc *doc)
 
 /* ---- isolation (automerge format 9.6) ---- */
 
-/* Greatest counter of an actor's operations, 0 = none. */
-static uint32_t last_op(const struct am_ops *ops, uint32_t actor)
-{
-	uint32_t ctr, s, last = 0;
-
-	if (actor >= ops->actor.n)
-		return 0;
-	if (am_index_floor(ops, ops->actor.p[actor].rows, UINT32_MAX, &ctr, &s))
-		last = ctr + ops->span.p[s].n - 1;
-	if (am_index_floor(ops, ops->actor.p[actor].dels, UINT32_MAX, &ctr, &s) && ctr + ops->span.p[s].n - 1 > last)
-		last = ctr + ops->span.p[s].n - 1;
-	return last;
-}
-
+/* A change without operations counts as well: the next of its actor could not be taken
+ * without it, and the heads do not lead there. */
 static bool actor_free(const am_doc *doc, const am_clock *c, uint32_t actor)
 {
-	uint32_t last = last_op(doc->ops, actor);
-
-	return last == 0 || am_clock_covers(c, (am_id){last, actor});
+	return am_graph_seq_count(&doc->graph, actor) == (actor < c->n ? c->seq[actor] : 0);
 }
 
 /* The first actor of a family derived from ours that has done nothing the heads
