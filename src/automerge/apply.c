@@ -262,13 +262,10 @@ static void apply_to_elem(am_doc *doc, const am_op *op, uint32_t obj)
 int am_op_reserve(am_doc *doc, am_op *op)
 {
 	struct am_ops *ops = doc->ops;
-	uintptr_t from = (uintptr_t)ops->heap.p, at = (uintptr_t)op->val;
-	int rc;
+	uintptr_t from = (uintptr_t)ops->heap.p;
+	int rc = am_ops_reserve(doc, op->n_refs, am_op_val_n(op));
 
-	if (!from || at < from || at >= from + ops->heap.n)
-		return am_ops_reserve(doc, op->n_refs, am_op_val_n(op));
-	rc = am_ops_reserve(doc, op->n_refs, am_op_val_n(op)); /* a value read from this document */
-	op->val = ops->heap.p + (at - from);
+	op->val = am_moved(op->val, from, ops->heap.n, ops->heap.p);
 	return rc;
 }
 
@@ -288,11 +285,17 @@ static void max_reached(struct am_ops *ops, const am_op *op)
 int am_op_apply_key(am_doc *doc, const am_op *op, uint32_t obj, uint32_t key, uint32_t reg)
 {
 	struct am_ops *ops = doc->ops;
+	uintptr_t names = (uintptr_t)ops->names.p;
+	size_t names_n = ops->names.n;
 	am_op own = *op;
-	int rc = am_op_reserve(doc, &own);
+	int rc = AM_OK;
 
-	if (rc == AM_OK && key == AM_NONE)
+	/* Key and value may have been read from this document. */
+	if (key == AM_NONE)
 		rc = am_key_intern(doc, op->key, op->key_n, &key);
+	own.val = am_moved(own.val, names, names_n, ops->names.p);
+	if (rc == AM_OK)
+		rc = am_op_reserve(doc, &own);
 	if (rc == AM_OK)
 		rc = intern_mark(doc, op);
 	if (rc)

@@ -58,28 +58,37 @@ static bool author_of(const am_doc *doc, uint32_t actor, struct am_bytes *ret)
 
 /* ---- public ---- */
 
+static bool is_author(const struct am_out *footer, const struct am_bytes *author)
+{
+	struct am_bytes x;
+
+	return am_change_author(footer->p, footer->n, &x) && x.n == author->n &&
+	       (x.n == 0 || memcmp(x.p, author->p, x.n) == 0);
+}
+
 int am_set_author(am_doc *doc, const void *author, size_t n)
 {
 	struct am_out footer = {.a = &doc->a};
 	uint32_t self = doc->self ? am_actors_find(&doc->actors, doc->self, doc->self_n) : AM_NONE;
 	struct am_bytes now;
-	int rc = am_tx_flush(doc);
+	int rc = author && n > AUTHOR_MAX ? AM_E_LIMIT : AM_OK;
 
-	if (rc)
-		return rc;
-	if (author && n > AUTHOR_MAX)
-		return AM_E_LIMIT;
-	if (self != AM_NONE && am_graph_by_seq(&doc->graph, self, 1) != AM_NONE) {
-		bool has = author_of(doc, self, &now);
-
-		if (has != (author != NULL) || (has && (now.n != n || (n && memcmp(now.p, author, n) != 0))))
-			return AM_E_TX;
-	}
-	if (author) {
+	if (author && rc == AM_OK) { /* before the commit: it may be what another change names */
 		am_out_byte(&footer, 1);
 		am_out_block(&footer, author, n);
-		if (footer.err)
-			return footer.err;
+		rc = footer.err;
+	}
+	if (rc == AM_OK)
+		rc = am_tx_flush(doc);
+	if (rc == AM_OK && self != AM_NONE && am_graph_by_seq(&doc->graph, self, 1) != AM_NONE) {
+		bool has = author_of(doc, self, &now);
+
+		if (has != (author != NULL) || (has && !is_author(&footer, &now)))
+			rc = AM_E_TX;
+	}
+	if (rc) {
+		am_out_free(&footer);
+		return rc;
 	}
 	am_mem_free(&doc->a, doc->footer);
 	doc->footer = footer.p;

@@ -36,6 +36,13 @@ void am_vec_fit_(const am_allocator *a, void **p, size_t *cap, size_t n, size_t 
 		(v)->n = (v)->cap = 0;                                                                                 \
 	} while (0)
 
+/* Where p is after the n bytes it lay in, or not, moved from `from` to `to`: what was read
+ * from a document may be given back to it, and its pools move when they grow. */
+static inline const uint8_t *am_moved(const uint8_t *p, uintptr_t from, size_t n, const uint8_t *to)
+{
+	return (uintptr_t)p - from < n ? to + ((uintptr_t)p - from) : p;
+}
+
 /* An arena: many small pieces freed at once. Zero-initialised plus `a`. */
 struct am_arena_block;
 struct am_arena_taken;

@@ -173,6 +173,7 @@ uint32_t am_key_find(const struct am_ops *ops, const uint8_t *p, size_t n)
 int am_key_intern(am_doc *doc, const uint8_t *p, size_t n, uint32_t *ret)
 {
 	struct am_ops *ops = doc->ops;
+	uintptr_t from = (uintptr_t)ops->names.p;
 	uint32_t k = am_key_find(ops, p, n);
 
 	if (k == AM_NONE) {
@@ -181,6 +182,7 @@ int am_key_intern(am_doc *doc, const uint8_t *p, size_t n, uint32_t *ret)
 		if (slots_reserve(doc, &ops->key_slot, &ops->key_slots, ops->key.n, key_hash) ||
 		    am_vec_reserve(&doc->a, &ops->key, 1) || am_vec_reserve(&doc->a, &ops->names, n + 1))
 			return AM_E_NOMEM;
+		p = am_moved(p, from, ops->names.n, ops->names.p); /* part of another key */
 		k = (uint32_t)ops->key.n++;
 		ops->key.p[k] = (struct am_key){(uint32_t)ops->names.n, (uint32_t)n, bytes_hash(p, n)};
 		if (n)

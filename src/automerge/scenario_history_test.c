@@ -592,6 +592,65 @@ static void test_what_is_not_there_yet_is_not_edited(void **state)
 	shows(d, "{\"later\":{},\"x\":0}");
 }
 
+/* A change without operations is one: the edit must not become the next of its actor,
+ * which nobody could take who has not seen it. */
+static void test_an_edit_as_of_then_beside_an_empty_change(void **state)
+{
+	am_doc *d = counted('a', 1), *e = doc('b');
+	struct heads then = heads(d);
+	am_buf chunk = {0};
+	am_hash edit;
+	am_load_report report;
+	am_doc *past;
+
+	(void)state;
+	ok(am_merge(e, d));
+	ok(am_empty_change(d, NULL, 0, 0, NULL));
+	ok(am_begin_at(d, then.h, then.n));
+	put(d, AM_ROOT, "y", num(1));
+	edit = commit(d);
+	ok(am_change_bytes(d, am_change_count(d) - 1, &chunk));
+	ok(am_apply(e, chunk.p, chunk.n, &report));
+	assert_int_equal(report.applied, 1);
+	shows(e, "{\"x\":0,\"y\":1}");
+	ok(am_fork_at(d, &edit, 1, &past));
+	shows(keep(past), "{\"x\":0,\"y\":1}");
+	am_buf_free(&chunk);
+}
+
+/* What a change says of itself may go into the next one, though it is only borrowed. */
+static void test_a_message_and_an_author_of_another_change(void **state)
+{
+	am_doc *d = counted('a', 0);
+	am_change_info info;
+	const uint8_t *author;
+	size_t n;
+
+	(void)state;
+	ok(am_set_author(d, K("somebody with a name of some length")));
+	put(d, AM_ROOT, "x", num(1));
+	ok(am_commit(d, K("a message of some length"), 0, NULL));
+	ok(am_shrink(d)); /* no room left: the next one moves them */
+	ok(am_change_at(d, 0, &info));
+	put(d, AM_ROOT, "x", num(2));
+	ok(am_commit(d, info.message + 2, info.message_n - 2, 0, NULL));
+	ok(am_change_at(d, 1, &info));
+	assert_int_equal(info.message_n, strlen("message of some length"));
+	assert_memory_equal(info.message, "message of some length", info.message_n);
+	ok(am_set_actor(d, "b", 1));
+	ok(am_set_author(d, NULL, 0));
+	put(d, AM_ROOT, "x", num(3));
+	author = am_actor_author(d, info.actor_index, &n);
+	assert_non_null(author);
+	fails(am_set_author(d, author, n), AM_E_TX); /* b has begun without one */
+	ok(am_set_actor(d, "c", 1));
+	author = am_actor_author(d, info.actor_index, &n);
+	ok(am_set_author(d, author + 9, n - 9));
+	author = am_author(d, &n);
+	assert_int_equal(n, strlen("with a name of some length"));
+	assert_memory_equal(author, "with a name of some length", n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -626,6 +685,8 @@ int main(void)
 		scenario(test_typing_as_of_older_heads),
 		scenario(test_an_edit_as_of_then_has_an_actor_of_its_own),
 		scenario(test_what_is_not_there_yet_is_not_edited),
+		scenario(test_an_edit_as_of_then_beside_an_empty_change),
+		scenario(test_a_message_and_an_author_of_another_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -574,6 +574,86 @@ static void test_an_increment_by_nothing_is_a_change(void **state)
 	shows(d, "{\"c\":5}");
 }
 
+/* ---- what was read goes in again ---- */
+
+static const char long_word[] = "a long word, so long that there is no room for another \xc3\xa9 and one more";
+
+/* A document whose pools have no room left: whatever grows, moves. */
+static am_doc *full(void)
+{
+	am_doc *d = doc('a');
+
+	put(d, AM_ROOT, "word", word(long_word));
+	put_new(d, AM_ROOT, "list", AM_LIST);
+	put_new(d, AM_ROOT, "text", AM_TEXT);
+	splice(d, at(d, "text"), 0, 0, "t");
+	commit(d);
+	ok(am_shrink(d));
+	return d;
+}
+
+static am_value read_word(am_doc *d)
+{
+	am_value v;
+
+	ok(am_map_get(d, NULL, AM_ROOT, K("word"), &v));
+	return v;
+}
+
+static void test_a_value_read_is_a_value_to_put(void **state)
+{
+	am_doc *d = full();
+	am_value v = read_word(d), two[2] = {v, v};
+
+	(void)state;
+	ok(am_list_splice(d, at(d, "list"), 0, 0, two, 2));
+	holds_at(d, at(d, "list"), 0, long_word);
+	holds_at(d, at(d, "list"), 1, long_word);
+	d = full();
+	v = read_word(d);
+	ok(am_text_splice(d, at(d, "text"), 1, 0, (const char *)v.s.p + 2, v.s.n - 2));
+	assert_int_equal(am_length(d, NULL, at(d, "text")), strlen(long_word) - 2);
+	d = full();
+	v = read_word(d);
+	ok(am_text_update(d, at(d, "text"), (const char *)v.s.p, v.s.n));
+	reads(d, "text", long_word);
+}
+
+static void test_a_value_read_is_a_key(void **state)
+{
+	am_doc *d = full();
+	am_value v = read_word(d);
+
+	(void)state;
+	ok(am_map_put(d, AM_ROOT, (const char *)v.s.p, v.s.n, &v));
+	holds(d, AM_ROOT, long_word, long_word);
+	d = full();
+	v = read_word(d);
+	ok(am_mark(d, at(d, "text"), 0, 1, AM_EXPAND_NONE, (const char *)v.s.p, v.s.n, &v));
+	holds(d, AM_ROOT, "word", long_word);
+	assert_int_equal(am_op_count(reload(d, 'b')), 6);
+}
+
+static void test_a_key_read_is_a_key_and_a_value(void **state)
+{
+	am_doc *d = full();
+	am_objid parent;
+	const char *key;
+	size_t n, index;
+	am_value v;
+
+	(void)state;
+	ok(am_parent(d, at(d, "text"), &parent, &key, &n, &index));
+	v = am_str(key, n);
+	ok(am_map_put(d, AM_ROOT, key + 1, n - 1, &v)); /* part of one is another */
+	holds(d, AM_ROOT, "ext", "text");
+	ok(am_parent(d, at(d, "list"), &parent, &key, &n, &index));
+	v = am_str(key, n);
+	ok(am_mark(d, at(d, "text"), 0, 1, AM_EXPAND_NONE, key + 1, n - 1, &v));
+	marked(d, "text", "0-1 ist=list");
+	marked(reload(d, 'b'), "text", "0-1 ist=list");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +693,9 @@ int main(void)
 		scenario(test_incrementing_a_conflict_hides_what_is_no_counter),
 		scenario(test_a_counter_in_a_list),
 		scenario(test_an_increment_by_nothing_is_a_change),
+		scenario(test_a_value_read_is_a_value_to_put),
+		scenario(test_a_value_read_is_a_key),
+		scenario(test_a_key_read_is_a_key_and_a_value),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,14 +164,16 @@ static int commit(am_doc *doc, const char *message, size_t message_n, int64_t ti
 	c.actor = tx->actor;
 	c.start_op = tx->start;
 	c.op_count = doc->ops->max - tx->max;
-	c.message = (const uint8_t *)message;
+	c.message = message_n ? am_arena_copy(&c.arena, message, message_n) : NULL; /* perhaps that of another change */
 	c.message_n = message_n;
 	c.time = time;
 	if (tx->isolated) {
 		c.deps = tx->deps;
 		c.n_deps = tx->n_deps;
 	}
-	rc = am_ops_collect_on(doc, &w, c.actor, c.start_op, c.op_count, &c);
+	rc = message_n && !c.message ? AM_E_NOMEM : AM_OK;
+	if (rc == AM_OK)
+		rc = am_ops_collect_on(doc, &w, c.actor, c.start_op, c.op_count, &c);
 	if (rc == AM_OK)
 		rc = am_commit_local(doc, &c, ret_hash);
 	am_change_fini(&c);
@@ -309,6 +311,11 @@ int am_edit_emit(struct am_edit *e, am_op *op)
 }
 
 /* ---- values ---- */
+
+static bool has_bytes(am_type t)
+{
+	return t == AM_STR || t == AM_BYTES || t == AM_UNKNOWN;
+}
 
 static int encode_bytes(const am_value *v, uint8_t code, struct am_scalar *s)
 {
@@ -1001,9 +1008,20 @@ int am_edit_text(struct am_edit *e, size_t pos, size_t del, const uint8_t *text,
 	return del ? delete_at(e, at.pos, del) : AM_OK;
 }
 
+/* Room for `bytes` of values: the heap moves now, or not while they are put there. */
+static int reserve_bytes(struct am_edit *e, size_t bytes)
+{
+	struct am_ops *ops = e->ops;
+
+	if (bytes > INT32_MAX || ops->heap.n > (size_t)INT32_MAX - bytes)
+		return AM_E_LIMIT;
+	return am_vec_reserve(&e->doc->a, &ops->heap, bytes);
+}
+
 int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const char *text, size_t n)
 {
 	struct am_edit e;
+	uintptr_t heap;
 	size_t count;
 	int rc;
 
@@ -1014,10 +1032,30 @@ int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const c
 	rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
 	if (rc)
 		return rc;
+	heap = (uintptr_t)e.ops->heap.p;
 	rc = normalize_del(&pos, del, &count);
 	if (rc == AM_OK)
-		rc = am_edit_text(&e, pos, count, (const uint8_t *)text, n);
+		rc = reserve_bytes(&e, n);
+	if (rc == AM_OK)
+		rc = am_edit_text(&e, pos, count, am_moved((const uint8_t *)text, heap, e.ops->heap.n, e.ops->heap.p), n);
 	return am_edit_end(&e, rc);
+}
+
+/* Values read from this document lie in its heap, which may move from one to the next. */
+static int insert_values(struct am_edit *e, struct spot *at, const am_value *v, size_t n)
+{
+	uintptr_t heap = (uintptr_t)e->ops->heap.p;
+	size_t heap_n = e->ops->heap.n;
+	int rc = AM_OK;
+
+	for (size_t i = 0; i < n && rc == AM_OK; i++) {
+		am_value now = v[i];
+
+		if (has_bytes(now.type))
+			now.s.p = am_moved(now.s.p, heap, heap_n, e->ops->heap.p);
+		rc = insert_value(e, at, &now);
+	}
+	return rc;
 }
 
 int am_list_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const am_value *v, size_t n)
@@ -1032,8 +1070,8 @@ int am_list_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const a
 	rc = normalize_del(&pos, del, &count);
 	if (rc == AM_OK)
 		rc = find_spot(&e, pos, &at);
-	for (size_t i = 0; i < n && rc == AM_OK; i++)
-		rc = insert_value(&e, &at, &v[i]);
+	if (rc == AM_OK)
+		rc = insert_values(&e, &at, v, n);
 	if (rc == AM_OK)
 		rc = delete_at(&e, pos + n, count);
 	return am_edit_end(&e, rc);
@@ -1046,6 +1084,8 @@ static int mark_range(struct am_edit *e, size_t start, size_t end, am_expand exp
 {
 	am_op op = {.run = 1, .action = AM_ACT_MARK, .mark = (const uint8_t *)name, .mark_n = (uint32_t)name_n};
 	am_op last = {.run = 1, .action = AM_ACT_MARK};
+	uintptr_t names = (uintptr_t)e->ops->names.p;
+	size_t names_n = e->ops->names.n;
 	struct am_scalar s;
 	struct spot at;
 	uint32_t key;
@@ -1058,6 +1098,9 @@ static int mark_range(struct am_edit *e, size_t start, size_t end, am_expand exp
 		rc = find_spot(e, start, &at);
 	if (rc)
 		return rc;
+	/* Name and value may have been read from this document. */
+	s.p = am_moved(s.p, names, names_n, e->ops->names.p);
+	op.mark = am_key_text(e->ops, key);
 	/* A range inside one element has no width either. */
 	wide = end > at.pos;
 	if (!wide && expand == AM_EXPAND_NONE)
