@@ -235,12 +235,18 @@ static size_t mark_inner(struct am_graph *g)
 	return heads;
 }
 
+/* Sorted at once: put in one by one, very many would take very long. */
 static void find_heads(struct am_graph *g)
 {
-	g->heads.n = g->head_rows.n = 0;
+	size_t n = 0;
+
 	for (size_t i = 0; i < g->hash.n; i++)
 		if (!am_graph_flag(g, (uint32_t)i))
-			add_head(g, &g->hash.p[i], (uint32_t)i);
+			g->heads.p[n++] = g->hash.p[i];
+	g->heads.n = g->head_rows.n = am_hash_sort_unique(g->heads.p, n);
+	for (size_t i = 0; i < g->hash.n; i++)
+		if (!am_graph_flag(g, (uint32_t)i))
+			g->head_rows.p[am_hash_lower(g->heads.p, g->heads.n, &g->hash.p[i])] = (uint32_t)i;
 }
 
 static void clear_flags(struct am_graph *g)
