@@ -81,10 +81,11 @@ AM_API void am_buf_free(am_buf *b);
 typedef enum { AM_UNIT_CODEPOINT = 0, AM_UNIT_UTF16 = 1, AM_UNIT_UTF8 = 2, AM_UNIT_GRAPHEME = 3 } am_text_unit;
 
 typedef struct {
-	am_allocator alloc;       /* all zero = malloc */
+	am_allocator alloc;       /* all zero = malloc. Of everything but what libdeflate and the C library's
+				     qsort work with, during a call as a rule */
 	am_text_unit text_unit;   /* of positions and lengths in text */
 	size_t max_inflate;       /* bytes one chunk may inflate to; 0 = 1 GiB */
-	size_t max_ops;           /* operations per document; 0 = 2^28 */
+	size_t max_ops;           /* operations per document, and changes; 0 = 2^28 */
 	size_t max_orphans;       /* queued changes; 0 = 65536, oldest dropped first */
 	size_t change_cache;      /* bytes of recent change chunks kept ready; 0 = 64 KiB */
 } am_opts;

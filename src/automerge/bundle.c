@@ -126,7 +126,7 @@ static int change_dec_init(struct change_dec *d, const struct am_columns *cols, 
 	int rc;
 
 	*d = (struct change_dec){.extra = am_in_of(extra.p, extra.n)};
-	if ((rc = am_rle_count(actor.p, actor.n, AM_RLE_UINT, max, &d->rows, &unused)) ||
+	if ((rc = am_rle_count(actor.p, actor.n, AM_RLE_UINT, max, &d->rows, NULL)) ||
 	    (rc = am_rle_count(count.p, count.n, AM_RLE_UINT, max, &unused, &unused)))
 		return rc;
 	init_rle(&d->actor, cols, AM_BUNDLE_ACTOR, AM_RLE_UINT);

@@ -285,7 +285,7 @@ int am_rle_count(const void *p, size_t n, enum am_rle_kind kind, uint64_t max, u
 		if (k > max - count)
 			return AM_E_LIMIT;
 		count += k;
-		if (!null && kind == AM_RLE_UINT && d.v) {
+		if (ret_sum && !null && kind == AM_RLE_UINT && d.v) {
 			if (d.v > (max - sum) / k)
 				return AM_E_LIMIT;
 			sum += d.v * k;
@@ -293,6 +293,7 @@ int am_rle_count(const void *p, size_t n, enum am_rle_kind kind, uint64_t max, u
 		am_rle_take(&d, k);
 	}
 	*ret_n = count;
-	*ret_sum = sum;
+	if (ret_sum)
+		*ret_sum = sum;
 	return AM_OK;
 }

@@ -197,6 +197,6 @@ static inline bool am_bool_done(const struct am_bool_dec *d)
 }
 
 /* Number of values of a column, and their sum when they are unsigned; stops
- * with AM_E_LIMIT when either passes `max`. */
+ * with AM_E_LIMIT when either passes `max`. ret_sum NULL: the sum says nothing. */
 int am_rle_count(const void *p, size_t n, enum am_rle_kind kind, uint64_t max, uint64_t *ret_n, uint64_t *ret_sum);
 #endif

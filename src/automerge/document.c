@@ -128,7 +128,7 @@ int am_change_dec_init(struct am_change_dec *d, const struct am_columns *cols, u
 	int rc;
 
 	*d = (struct am_change_dec){.extra = am_in_of(extra.p, extra.n)};
-	if ((rc = am_rle_count(actor.p, actor.n, AM_RLE_UINT, max, &d->rows, &unused)) ||
+	if ((rc = am_rle_count(actor.p, actor.n, AM_RLE_UINT, max, &d->rows, NULL)) ||
 	    (rc = am_rle_count(count.p, count.n, AM_RLE_UINT, max, &unused, &d->n_deps)))
 		return rc;
 	init_rle(&d->actor, cols, CH_ACTOR, AM_RLE_UINT, strict);

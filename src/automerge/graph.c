@@ -169,6 +169,8 @@ int am_graph_reserve(am_doc *doc, const am_change *c)
 	struct am_graph *g = &doc->graph;
 	const am_allocator *a = &doc->a;
 
+	if (g->hash.n >= doc->opts.max_ops) /* those without operations count too: files are read by this limit */
+		return AM_E_LIMIT;
 	if (am_graph_reserve_slots(g, a, 1) || am_vec_reserve(a, &g->heads, 1) || am_vec_reserve(a, &g->head_rows, 1))
 		return AM_E_NOMEM;
 	return am_rows_reserve(a, g, c);

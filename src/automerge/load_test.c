@@ -379,6 +379,130 @@ static void lab_close(struct lab *l, int want)
 
 #define ANY_ERROR (-100)
 
+/* The greatest counter an operation may have is UINT32_MAX - 1: up to there everything
+ * works, and what would go past it is refused as a whole. */
+static void test_the_last_operation_numbers(void **state)
+{
+	struct lab l;
+	struct am_bytes chunk;
+	am_buf before = {0}, after = {0};
+	am_doc *again;
+	am_objid text;
+	const am_hash *heads;
+	size_t n;
+
+	(void)state;
+	lab_open(&l, "put");
+	l.c.start_op = UINT32_MAX - 20;
+	lab_op(&l)->id.ctr = l.c.start_op;
+	assert_int_equal(am_change_build(l.scratch, &l.actors, &l.c, &chunk), AM_OK);
+	assert_int_equal(am_apply(l.base, chunk.p, chunk.n, NULL), AM_OK);
+	assert_int_equal(am_map_put_object(l.base, AM_ROOT, "t", 1, AM_TEXT, &text), AM_OK);
+	assert_int_equal(am_text_splice(l.base, text, 0, 0, "0123456789", 10), AM_OK);
+	assert_int_equal(am_commit(l.base, NULL, 0, 0, NULL), AM_OK);
+	assert_int_equal(am_save(l.base, 0, &before), AM_OK);
+	/* Eight are left. */
+	assert_int_equal(am_text_splice(l.base, text, 5, 0, "123456789", 9), AM_E_LIMIT);
+	assert_int_equal(am_text_splice(l.base, text, 0, 9, NULL, 0), AM_E_LIMIT);
+	assert_int_equal(am_text_splice(l.base, text, 2, 5, "four", 4), AM_E_LIMIT);
+	assert_false(am_in_transaction(l.base));
+	assert_int_equal(am_save(l.base, 0, &after), AM_OK);
+	assert_int_equal(before.n, after.n);
+	assert_memory_equal(before.p, after.p, after.n);
+	assert_int_equal(am_text_splice(l.base, text, 2, 3, "four", 4), AM_OK);
+	assert_int_equal(am_map_delete(l.base, AM_ROOT, "c", 1), AM_OK);
+	assert_int_equal(am_map_delete(l.base, AM_ROOT, "m", 1), AM_E_LIMIT);
+	assert_int_equal(am_commit(l.base, NULL, 0, 0, NULL), AM_OK);
+	assert_int_equal(am_begin(l.base), AM_E_LIMIT);
+	assert_int_equal(am_empty_change(l.base, NULL, 0, 0, NULL), AM_E_LIMIT);
+	assert_int_equal(am_text(l.base, NULL, text, &after), AM_OK);
+	assert_int_equal(after.n, 11);
+	assert_memory_equal(after.p, "01four56789", 11);
+	for (int flags = 0; flags <= AM_LOAD_UNVERIFIED; flags += AM_LOAD_UNVERIFIED) {
+		assert_int_equal(am_save(l.base, 0, &after), AM_OK);
+		assert_int_equal(am_load(after.p, after.n, NULL, flags, &again), AM_OK);
+		assert_same_doc(l.base, again);
+		am_free(again);
+	}
+	heads = am_heads(l.base, &n);
+	assert_int_equal(am_fork_at(l.base, heads, n, &again), AM_OK);
+	assert_same_doc(l.base, again);
+	am_free(again);
+	am_buf_free(&before);
+	am_buf_free(&after);
+	am_change_fini(&l.c);
+	am_actors_fini(&l.actors, &l.a);
+	am_scratch_free(l.scratch);
+	am_free(l.base);
+}
+
+static void assert_loads_again(am_doc *d, const am_opts *opts)
+{
+	am_buf file = {0};
+	am_doc *again;
+
+	for (int flags = 0; flags <= AM_LOAD_UNVERIFIED; flags += AM_LOAD_UNVERIFIED) {
+		assert_int_equal(am_save(d, 0, &file), AM_OK);
+		assert_int_equal(am_load(file.p, file.n, opts, flags, &again), AM_OK);
+		assert_same_doc(d, again);
+		am_free(again);
+	}
+	assert_int_equal(am_save_bundle_after(d, NULL, 0, 0, &file), AM_OK);
+	assert_int_equal(am_load(file.p, file.n, opts, 0, &again), AM_OK);
+	assert_same_doc(d, again);
+	am_free(again);
+	assert_int_equal(am_save_after(d, NULL, 0, &file), AM_OK);
+	assert_int_equal(am_load(file.p, file.n, opts, 0, &again), AM_OK);
+	assert_same_doc(d, again);
+	am_free(again);
+	am_buf_free(&file);
+}
+
+/* What a limit lets into a document it lets out of its file: the numbers of actors and
+ * actions are no operations, and what would be too much is refused while it is edited. */
+static void test_what_was_saved_loads_under_the_same_limits(void **state)
+{
+	am_opts opts = {.max_ops = 100};
+	am_value v = {.type = AM_BOOL, .b = true};
+	char page[200];
+	am_objid text;
+	am_doc *d;
+
+	(void)state;
+	memset(page, 'x', sizeof page);
+	d = new_doc(&opts, 1);
+	for (uint8_t i = 0; i < 30; i++) {
+		am_set_actor(d, &i, 1);
+		put_str(d, AM_ROOT, "k", i % 2 ? "odd" : "even");
+		assert_int_equal(am_commit(d, NULL, 0, 0, NULL), AM_OK);
+	}
+	assert_loads_again(d, &opts);
+	am_free(d);
+
+	d = new_doc(&opts, 1);
+	assert_int_equal(am_map_put_object(d, AM_ROOT, "t", 1, AM_TEXT, &text), AM_OK);
+	assert_int_equal(am_text_splice(d, text, 0, 0, page, 20), AM_OK);
+	for (size_t i = 0; i < 15; i++)
+		assert_int_equal(am_mark(d, text, i, i + 2, AM_EXPAND_NONE, "m", 1, &v), AM_OK);
+	assert_loads_again(d, &opts);
+	assert_int_equal(am_op_count(d), 51);
+	assert_int_equal(am_text_splice(d, text, 0, 0, page, 50), AM_E_LIMIT);
+	assert_int_equal(am_text_splice(d, text, 0, 0, page, 30), AM_OK);
+	assert_int_equal(am_text_splice(d, text, 0, 20, NULL, 0), AM_E_LIMIT);
+	assert_int_equal(am_text_splice(d, text, 0, 19, NULL, 0), AM_OK);
+	assert_int_equal(am_op_count(d), 100);
+	assert_int_equal(am_map_delete(d, AM_ROOT, "t", 1), AM_E_LIMIT);
+	assert_loads_again(d, &opts);
+	am_free(d);
+
+	d = new_doc(&opts, 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(am_empty_change(d, NULL, 0, 0, NULL), AM_OK);
+	assert_int_equal(am_empty_change(d, NULL, 0, 0, NULL), AM_E_LIMIT);
+	assert_loads_again(d, &opts);
+	am_free(d);
+}
+
 static void test_refused_changes(void **state)
 {
 	struct lab l;
@@ -733,7 +857,9 @@ int main(void)
 		cmocka_unit_test(test_any_order), cmocka_unit_test(test_save_load),
 		cmocka_unit_test(test_unverified),
 		cmocka_unit_test(test_save_incremental), cmocka_unit_test(test_fork_at), cmocka_unit_test(test_orphans),
-		cmocka_unit_test(test_orphan_limit), cmocka_unit_test(test_refused_changes),
+		cmocka_unit_test(test_orphan_limit), cmocka_unit_test(test_the_last_operation_numbers),
+		cmocka_unit_test(test_what_was_saved_loads_under_the_same_limits),
+		cmocka_unit_test(test_refused_changes),
 		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_duplicate_sequence),
 		cmocka_unit_test(test_batch_is_atomic), cmocka_unit_test(test_batch_reverts_operations),
 	};

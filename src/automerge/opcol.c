@@ -413,7 +413,7 @@ int am_op_dec_init(struct am_op_dec *d, const struct am_columns *cols, enum am_o
 	int rc;
 
 	*d = (struct am_op_dec){.form = form, .n_actors = n_actors, .raw = am_in_of(raw.p, raw.n)};
-	rc = am_rle_count(action.p, action.n, AM_RLE_UINT, max_ops, &d->rows, &unused);
+	rc = am_rle_count(action.p, action.n, AM_RLE_UINT, max_ops, &d->rows, NULL);
 	if (rc || (rc = am_rle_count(count.p, count.n, AM_RLE_UINT, max_ops, &unused, &d->refs)))
 		return rc;
 	if (d->rows && ((!count.n && !bundle) || !am_columns_get(cols, AM_VAL_META).n ||

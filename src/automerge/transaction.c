@@ -290,9 +290,12 @@ static am_id next_id(const struct am_edit *e)
 	return (am_id){e->ops->max + 1, e->doc->tx->actor};
 }
 
+/* Also no more operations than would load again. */
 static int ids_left(const struct am_edit *e, size_t n)
 {
-	return n > AM_MAX_COUNTER - e->ops->max ? AM_E_LIMIT : AM_OK;
+	size_t most = e->doc->opts.max_ops, count = e->ops->count;
+
+	return n > AM_MAX_COUNTER - e->ops->max || count >= most || n > most - count ? AM_E_LIMIT : AM_OK;
 }
 
 static int op_number(struct am_edit *e, am_op *op)
