@@ -9,7 +9,9 @@
  *    document are as they were.
  *  - Byte strings are (pointer, length); text is UTF-8 and need not end in NUL.
  *  - What the library hands out as a borrowed pointer (values, keys) is valid
- *    until the next call that changes the document.
+ *    until the next call that changes the document, and may be given to that call.
+ *  - A callback may read the document, but neither change it nor end a transaction;
+ *    what it is given is good until it returns.
  *  - Hash lists are written as arrays of am_hash; outputs are sorted by value.
  *  - Positions in text count the document's text unit (am_opts.text_unit).
  *  - A call that edits outside a transaction opens one; a call that needs heads,
@@ -70,7 +72,7 @@ typedef struct {
 } am_allocator;
 
 /* A byte buffer the caller owns. Zero-initialise before first use; functions
- * append nothing, they replace the content (and keep the allocation). */
+ * append nothing, they replace the content (p may be another afterwards). */
 typedef struct {
 	uint8_t *p;
 	size_t n, cap;
@@ -173,7 +175,7 @@ AM_API int am_save(am_doc *doc, int flags, am_buf *out);
 /* Plain change chunks that are not ancestors of `have`, in application order;
  * unknown hashes in `have` are ignored. */
 AM_API int am_save_after(am_doc *doc, const am_hash *have, size_t n, am_buf *out);
-/* The same since the last am_save / am_save_incremental / am_load. */
+/* The same since the last am_save / am_save_incremental, or since the document was loaded or copied. */
 AM_API int am_save_incremental(am_doc *doc, am_buf *out);
 
 /* Some changes of the history, packed together ("bundle", chunk type 3; experimental in
@@ -198,8 +200,9 @@ AM_API int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret)
 /* Applies to dst what it lacks of src. */
 AM_API int am_merge(am_doc *dst, am_doc *src);
 
+/* Any bytes, up to 1 MiB. Commits first. */
 AM_API int am_set_actor(am_doc *doc, const void *actor, size_t n);
-/* Borrowed; n = 0 when unset. */
+/* Borrowed; NULL and n = 0 when unset. */
 AM_API const uint8_t *am_actor(const am_doc *doc, size_t *ret_n);
 /* The bytes of an actor index as found in am_objid; NULL when there is none. */
 AM_API const uint8_t *am_actor_bytes(const am_doc *doc, uint32_t actor, size_t *ret_n);
@@ -237,12 +240,14 @@ typedef struct {
 	uint64_t seq, start_op, n_ops;
 	int64_t time;                     /* as the writer chose: JS seconds, Rust 0 */
 	const char *message; size_t message_n;
-	const am_hash *deps; size_t n_deps;
+	const am_hash *deps; size_t n_deps; /* borrowed until the next am_change_at */
 	const uint8_t *extra; size_t extra_n; /* bytes behind the columns, hashed with the rest */
 	const uint8_t *author; size_t author_n; /* named in them (crate 0.12); NULL = none */
 } am_change_info;
 AM_API int am_change_at(am_doc *doc, size_t i, am_change_info *ret);
 AM_API int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i);
+/* The change that made an operation: who wrote the value with this id (am_value.id, an object), and when. */
+AM_API int am_change_of(am_doc *doc, am_objid op, size_t *ret_i);
 /* The plain chunk of one change. */
 AM_API int am_change_bytes(am_doc *doc, size_t i, am_buf *out);
 
@@ -282,11 +287,13 @@ static inline am_value am_str(const char *p, size_t n)
 
 /* ---- transactions --------------------------------------------------------------------------- */
 
-/* Opens one; at/n: edit as of these heads ("isolate"; the heads must be known),
- * NULL/0 with `isolated` false: as of now. */
+/* Opens one: for edits of the document as it is now, or as it was at these heads
+ * ("isolate"; no heads: empty). */
 AM_API int am_begin(am_doc *doc);
-AM_API int am_begin_at(am_doc *doc, const am_hash *at, size_t n);
+AM_API int am_begin_at(am_doc *doc, const am_hash *at, size_t n); /* unknown hash: AM_E_NOT_FOUND */
 AM_API bool am_in_transaction(const am_doc *doc);
+/* Operations that am_commit would make a change of; without any it makes none. 0 when none is open. */
+AM_API size_t am_pending_ops(const am_doc *doc);
 /* Closes the transaction. Without pending operations nothing is created and
  * *ret_hash (may be NULL) is all zero. */
 AM_API int am_commit(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash);
@@ -294,7 +301,7 @@ AM_API int am_rollback(am_doc *doc);
 /* A change without operations, depending on the current heads. */
 AM_API int am_empty_change(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash);
 
-/* Maps. Putting the value that is there emits nothing (documents.md 2.3). */
+/* Maps. Putting the value that is there emits nothing. */
 AM_API int am_map_put(am_doc *doc, am_objid obj, const char *key, size_t key_n, const am_value *v);
 AM_API int am_map_put_object(am_doc *doc, am_objid obj, const char *key, size_t key_n, am_type type, am_objid *ret);
 AM_API int am_map_delete(am_doc *doc, am_objid obj, const char *key, size_t key_n); /* absent key: AM_OK, no op */
@@ -382,7 +389,7 @@ AM_API size_t am_length(am_doc *doc, const am_view *view, am_objid obj);
 typedef int (*am_map_fn)(void *ctx, const char *key, size_t key_n, const am_value *v);
 typedef int (*am_list_fn)(void *ctx, size_t index, const am_value *v);
 typedef int (*am_value_fn)(void *ctx, const am_value *v);
-/* Keys ascending by bytes. The document must not be edited meanwhile. */
+/* Keys ascending by bytes. */
 AM_API int am_map_each(am_doc *doc, const am_view *view, am_objid obj, am_map_fn fn, void *ctx);
 AM_API int am_list_each(am_doc *doc, const am_view *view, am_objid obj, size_t start, size_t end, am_list_fn fn,
 			void *ctx);

@@ -301,6 +301,33 @@ int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i)
 	return AM_OK;
 }
 
+/* An actor's changes have ascending operations: the last that does not begin behind it. */
+int am_change_of(am_doc *doc, am_objid op, size_t *ret_i)
+{
+	const struct am_graph *g = &doc->graph;
+	struct am_row r;
+	uint32_t lo, hi, mid;
+	int rc = am_tx_flush(doc);
+
+	if (rc)
+		return rc;
+	for (lo = 0, hi = am_graph_seq_count(g, op.actor); lo < hi;) {
+		mid = hi - (hi - lo) / 2;
+		r = am_graph_row(g, am_graph_by_seq(g, op.actor, mid));
+		if (r.start_op <= op.ctr)
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	if (lo == 0)
+		return AM_E_NOT_FOUND;
+	r = am_graph_row(g, am_graph_by_seq(g, op.actor, lo));
+	if (op.ctr - r.start_op >= r.op_count)
+		return AM_E_NOT_FOUND;
+	*ret_i = am_graph_by_seq(g, op.actor, lo);
+	return AM_OK;
+}
+
 int am_change_bytes(am_doc *doc, size_t i, am_buf *out)
 {
 	struct am_bytes chunk;

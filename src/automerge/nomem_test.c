@@ -622,6 +622,7 @@ static int call_change_count(struct bench *b)
 CALL(has_change, am_has_change(DOC, &b->old) ? AM_OK : AM_E_NOMEM)
 CALL(change_at, am_change_at(DOC, 2, &(am_change_info){0}))
 CALL(change_find, am_change_find(DOC, &b->old, &(size_t){0}))
+CALL(change_of, am_change_of(DOC, (am_objid){1, 0}, &(size_t){0}))
 CALL(change_bytes, am_change_bytes(DOC, 1, &b->out))
 
 static int call_covers(struct bench *b)
@@ -666,6 +667,7 @@ static int call_getters(struct bench *b)
 	(void)am_actor_author(b->doc, 0, &n);
 	(void)am_op_count(b->doc);
 	(void)am_in_transaction(b->doc);
+	(void)am_pending_ops(b->doc);
 	(void)am_sync_their_heads(b->state, &n, &known);
 	(void)am_sync_shared_heads(b->state, &n);
 	(void)am_sync_in_sync(b->doc, b->state);
@@ -839,6 +841,7 @@ static const struct {
 	{"am_missing_deps am_hashes_free", setup_batch, call_missing, 0},
 	{"am_change_at", setup_open, call_change_at, INSIDE | COMMITS},
 	{"am_change_find", setup_open, call_change_find, INSIDE | COMMITS},
+	{"am_change_of", setup_open, call_change_of, INSIDE | COMMITS},
 	{"am_change_bytes", setup_rich, call_change_bytes, 0},
 	{"am_begin", setup_fresh_actor, call_begin, 0},
 	{"am_begin_at", setup_rich, call_begin_at, 0},
@@ -893,7 +896,7 @@ static const struct {
 	{"am_sync_generate", setup_generate, call_generate, 0},
 	{"am_message_decode am_message_free", setup_sync, call_message, 0},
 	{"am_change_decode am_change_view_free", setup_change, call_decode, 0},
-	{"am_strerror am_actor am_actor_bytes am_author am_actor_author am_op_count am_in_transaction"
+	{"am_strerror am_actor am_actor_bytes am_author am_actor_author am_op_count am_in_transaction am_pending_ops"
 	 " am_sync_their_heads am_sync_shared_heads am_sync_in_sync am_sync_in_flight am_sync_insist am_sync_resend"
 	 " am_sync_reset am_sync_set_read_only am_sync_read_only am_sync_peer_read_only am_buf_free",
 	 setup_sync, call_getters, QUIET},

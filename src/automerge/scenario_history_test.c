@@ -651,6 +651,61 @@ static void test_a_message_and_an_author_of_another_change(void **state)
 	assert_memory_equal(author, "with a name of some length", n);
 }
 
+static size_t change_of(am_doc *d, am_objid op)
+{
+	size_t i = SIZE_MAX;
+
+	assert_true(am_change_of(d, op, &i) == (i == SIZE_MAX ? AM_E_NOT_FOUND : AM_OK));
+	return i;
+}
+
+static void test_who_wrote_a_value(void **state)
+{
+	am_doc *d = doc('a'), *e;
+	am_objid t = put_new(d, AM_ROOT, "t", AM_TEXT);
+	am_value v;
+
+	(void)state;
+	splice(d, t, 0, 0, "abc");
+	commit(d);
+	ok(am_empty_change(d, NULL, 0, 0, NULL));
+	e = fork_as(d, 'b');
+	splice(e, t, 1, 0, "x");
+	commit(e);
+	splice(d, t, 3, 0, "d");
+	put(d, AM_ROOT, "n", num(1));
+	meet(d, e);
+	assert_int_equal(change_of(d, t), 0);
+	ok(am_list_get(d, NULL, t, 0, &v));
+	assert_int_equal(change_of(d, v.id), 0);
+	ok(am_list_get(d, NULL, t, 1, &v));
+	assert_int_equal(change_of(d, v.id), 3);
+	ok(am_list_get(d, NULL, t, 4, &v));
+	assert_int_equal(change_of(d, v.id), 2);
+	ok(am_map_get(d, NULL, AM_ROOT, K("n"), &v));
+	assert_int_equal(change_of(d, v.id), 2);
+	assert_int_equal(change_of(d, AM_ROOT), SIZE_MAX);
+	assert_int_equal(change_of(d, (am_objid){v.id.ctr + 1, v.id.actor}), SIZE_MAX);
+	assert_int_equal(change_of(d, (am_objid){UINT32_MAX, UINT32_MAX}), SIZE_MAX);
+	assert_int_equal(change_of(doc('c'), v.id), SIZE_MAX);
+}
+
+static void test_how_much_a_commit_would_write(void **state)
+{
+	am_doc *d = counted('a', 1);
+
+	(void)state;
+	assert_int_equal(am_pending_ops(d), 0);
+	put(d, AM_ROOT, "x", num(0)); /* it is there */
+	assert_true(am_in_transaction(d));
+	assert_int_equal(am_pending_ops(d), 0);
+	put(d, AM_ROOT, "x", num(7));
+	drop(d, AM_ROOT, "x");
+	assert_int_equal(am_pending_ops(d), 2);
+	ok(am_rollback(d));
+	assert_int_equal(am_pending_ops(d), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -685,6 +740,8 @@ int main(void)
 		scenario(test_typing_as_of_older_heads),
 		scenario(test_an_edit_as_of_then_has_an_actor_of_its_own),
 		scenario(test_what_is_not_there_yet_is_not_edited),
+		scenario(test_who_wrote_a_value),
+		scenario(test_how_much_a_commit_would_write),
 		scenario(test_an_edit_as_of_then_beside_an_empty_change),
 		scenario(test_a_message_and_an_author_of_another_change),
 	};

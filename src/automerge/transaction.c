@@ -56,6 +56,11 @@ bool am_in_transaction(const am_doc *doc)
 	return doc->tx != NULL;
 }
 
+size_t am_pending_ops(const am_doc *doc)
+{
+	return doc->tx ? doc->ops->max - doc->tx->max : 0;
+}
+
 /* ---- isolation (automerge format 9.6) ---- */
 
 /* A change without operations counts as well: the next of its actor could not be taken
