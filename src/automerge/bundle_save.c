@@ -386,6 +386,7 @@ static int write_chunk(struct writer *w, int flags, struct am_out *out)
 {
 	const am_allocator *a = &w->doc->a;
 	struct am_out packed[2] = {{.a = a}, {.a = a}};
+	size_t budget = w->doc->opts.max_inflate;
 	struct am_columns changes, ops;
 	am_hash unused;
 	size_t start;
@@ -396,8 +397,8 @@ static int write_chunk(struct writer *w, int flags, struct am_out *out)
 	if (!(flags & AM_SAVE_OLD_BUNDLE) && (rc = place_column(w, &ops)))
 		return rc;
 	if (!(flags & (AM_SAVE_OLD_BUNDLE | AM_SAVE_PLAIN)) &&
-	    ((rc = am_columns_deflate(&changes, &w->doc->scratch->deflater, &packed[0])) ||
-	     (rc = am_columns_deflate(&ops, &w->doc->scratch->deflater, &packed[1]))))
+	    ((rc = am_columns_deflate(&changes, &w->doc->scratch->deflater, &packed[0], &budget)) ||
+	     (rc = am_columns_deflate(&ops, &w->doc->scratch->deflater, &packed[1], &budget))))
 		goto out;
 	put_body(w, &changes, &ops);
 	rc = w->body.err;

@@ -80,8 +80,9 @@ int am_docfile_order(struct am_docfile *f, const struct am_actors *t);
 /* document_load.c: loads a document chunk into an empty document. On error the document is to be
  * thrown away. */
 int am_document_load(am_doc *doc, const struct am_chunk *ch, int flags);
-/* Compresses columns of 256 bytes and more into `packed`, which must be empty. */
-int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed);
+/* Compresses columns of 256 bytes and more into `packed`, which must be empty; not those that *budget
+ * (max_inflate to begin with) would not let out again. */
+int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed, size_t *budget);
 /* The document chunk of the whole history. */
 int am_document_save(am_doc *doc, bool deflate, struct am_out *out);
 #endif

@@ -495,6 +495,20 @@ static void test_what_was_saved_loads_under_the_same_limits(void **state)
 	assert_loads_again(d, &opts);
 	am_free(d);
 
+	/* More than may be inflated is not deflated: the values, or what is left of the room. */
+	for (size_t most = 1; most <= 1200; most += 109) {
+		opts.max_inflate = most;
+		d = new_doc(&opts, 1);
+		for (int i = 0; i < 50; i++) {
+			page[0] = (char)('0' + i);
+			assert_int_equal(am_map_put_object(d, AM_ROOT, page, 100 + (size_t)i, AM_TEXT, &text), AM_OK);
+			assert_int_equal(am_commit(d, page, 20, 0, NULL), AM_OK);
+		}
+		assert_loads_again(d, &opts);
+		am_free(d);
+	}
+	opts.max_inflate = 0;
+
 	d = new_doc(&opts, 1);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(am_empty_change(d, NULL, 0, 0, NULL), AM_OK);

@@ -148,7 +148,7 @@ static int put_row(void *ctx, const am_op *row)
 	return AM_OK;
 }
 
-int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed)
+int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am_out *packed, size_t *budget)
 {
 	size_t at[AM_MAX_COLUMNS];
 	int rc;
@@ -156,8 +156,9 @@ int am_columns_deflate(struct am_columns *cols, struct am_deflater *d, struct am
 	for (size_t i = 0; i < cols->n; i++) {
 		struct am_column *c = &cols->v[i];
 
-		if (c->n < DEFLATE_FROM)
+		if (c->n < DEFLATE_FROM || c->n > *budget)
 			continue;
+		*budget -= c->n;
 		at[i] = packed->n;
 		rc = am_deflate(d, c->p, c->n, packed);
 		if (rc)
@@ -199,7 +200,7 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 	struct saver s;
 	struct am_columns changes, ops;
 	struct am_out packed[2] = {{.a = &doc->a}, {.a = &doc->a}};
-	size_t start, time_at = 0;
+	size_t start, time_at = 0, budget = doc->opts.max_inflate;
 	am_hash unused;
 	int rc;
 
@@ -211,8 +212,8 @@ int am_document_save(am_doc *doc, bool deflate, struct am_out *out)
 		put_change_run(&s, i, &time_at);
 	if (rc || (rc = change_columns(&s, &changes)) || (rc = am_op_enc_finish(&s.ops, &ops)))
 		goto out;
-	if (deflate && ((rc = am_columns_deflate(&changes, &doc->scratch->deflater, &packed[0])) ||
-			(rc = am_columns_deflate(&ops, &doc->scratch->deflater, &packed[1]))))
+	if (deflate && ((rc = am_columns_deflate(&changes, &doc->scratch->deflater, &packed[0], &budget)) ||
+			(rc = am_columns_deflate(&ops, &doc->scratch->deflater, &packed[1], &budget))))
 		goto out;
 	put_body(&s, &changes, &ops);
 	rc = s.body.err;
