@@ -86,7 +86,7 @@ typedef struct {
 	am_allocator alloc;       /* all zero = malloc. Of everything but what libdeflate and the C library's
 				     qsort work with, during a call as a rule */
 	am_text_unit text_unit;   /* of positions and lengths in text */
-	size_t max_inflate;       /* bytes one chunk may inflate to, and what more there is is not deflated; 0 = 1 GiB */
+	size_t max_inflate;       /* bytes one chunk may inflate to (what is more is not deflated); 0 = 1 GiB */
 	size_t max_ops;           /* operations per document, and changes; 0 = 2^28 */
 	size_t max_orphans;       /* queued changes; 0 = 65536, oldest dropped first */
 	size_t change_cache;      /* bytes of recent change chunks kept ready; 0 = 64 KiB */

@@ -1044,8 +1044,10 @@ int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const c
 	rc = normalize_del(&pos, del, &count);
 	if (rc == AM_OK)
 		rc = reserve_bytes(&e, n);
-	if (rc == AM_OK)
-		rc = am_edit_text(&e, pos, count, am_moved((const uint8_t *)text, heap, e.ops->heap.n, e.ops->heap.p), n);
+	if (rc == AM_OK) { /* which may have been read from this document */
+		const uint8_t *now = am_moved((const uint8_t *)text, heap, e.ops->heap.n, e.ops->heap.p);
+		rc = am_edit_text(&e, pos, count, now, n);
+	}
 	return am_edit_end(&e, rc);
 }
 
