@@ -10,9 +10,10 @@
  * from its sync states. */
 #define PEER_HIGH_WATER (1u << 20)
 /* Broadcasts waiting for a peer: coalesced past the first number, the peer is
- * dropped past the bytes. */
+ * dropped past the bytes. Two of the largest frames, and then some: what a widget or a
+ * display update says at once makes nobody slow. */
 #define PEER_OUTBOX_COALESCE 256
-#define PEER_OUTBOX_MAX_BYTES (64u << 20)
+#define PEER_OUTBOX_MAX_BYTES (256u << 20)
 #define PEER_REQUESTS_WAITING_MAX 1024
 
 struct peer_slot {

@@ -256,6 +256,16 @@ def test_k15_widget_messages_of_clients(cells):
         assert answer["result"] == "error" and answer["error"].startswith("Failed to send comm message: "), answer
 
 
+def test_k17_one_large_message(cells):
+    """What is said at once is no slowness of those who hear it."""
+    cells.peer.call("forget")
+    cells.run("from IPython.display import display\nimport base64\nh = display({'text/plain': 'a'}, raw=True, display_id=True)")
+    assert cells.run("h.update({'image/png': base64.b64encode(bytes(52 << 20)).decode(), 'text/plain': 'b'}, raw=True)\n1") == ["1"]
+    cells.peer.wait("p.eventCount('display_update') > 0", 60)
+    assert cells.peer.ask("p.event('display_update').data['image/png'].length") > 64 << 20
+    cells.peer.call("forget")
+
+
 def test_k8_death(cells):
     """The run ends in an error output, the queue is answered, the next launch is a fresh kernel; so with a quiet one."""
     gate = cells.daemon.work / "gate"

@@ -110,7 +110,9 @@ class Peer {
     this.error = null
     this.info = null
     this.last = Date.now()
-    this.input = Buffer.alloc(0)
+    this.parts = [] // of the input that makes no frame yet
+    this.have = 0
+    this.need = 4
     this.watchers = new Set()
   }
 
@@ -150,12 +152,17 @@ class Peer {
   }
 
   data(data) {
-    this.input = this.input.length ? Buffer.concat([this.input, data]) : data
-    while (this.input.length >= 4) {
-      const n = this.input.readUInt32BE()
-      if (this.input.length < 4 + n) break
-      const body = this.input.subarray(4, 4 + n)
-      this.input = this.input.subarray(4 + n)
+    this.parts.push(data)
+    this.have += data.length
+    if (this.have < this.need) return
+    let input = this.parts.length > 1 ? Buffer.concat(this.parts) : data
+    while (input.length >= 4) {
+      const n = input.readUInt32BE()
+      this.need = 4 + n
+      if (input.length < this.need) break
+      const body = input.subarray(4, 4 + n)
+      input = input.subarray(4 + n)
+      this.need = 4
       if (!this.info) {
         this.info = JSON.parse(body.toString())
         this.answered(this.info)
@@ -163,6 +170,8 @@ class Peer {
         this.frame(body[0], body.subarray(1))
       }
     }
+    this.parts = input.length ? [input] : []
+    this.have = input.length
     this.look()
   }
 
