@@ -67,9 +67,9 @@ export function cursorQuestions(r, states, asked, answers) {
 const plainNpm = (q, v) => (q.op === 'dump' ? npmDump(v) : v)
 const plainC = (q, v) => (q.op === 'dump' ? plainDump(v) : q.op === 'get' ? v[0] : v)
 
-// Both releases refuse, at given heads, a cursor whose element is gone and has nothing
-// visible behind it (cursor-at-heads), and miscount a conflict in a text there
-// (conflicts-at-heads); a fork at those heads answers.
+// At given heads both releases refuse a cursor whose element is gone and has nothing
+// visible behind it (cursor-at-heads), miscount a conflict in a text (conflicts-at-heads)
+// and do not see the ends of marks (before-cursor-at-heads); a fork at those heads answers.
 function inFork(peer, doc, q) {
   if (peer.which === 'old') return { unknown: true } // F3
   try {
@@ -83,7 +83,8 @@ function inFork(peer, doc, q) {
 export function askNpm(peer, doc, list) {
   return list.map((q) => {
     try {
-      if (q.op.startsWith('cursor') && isMiscounted(peer.doc(doc), q.obj, q.heads)) return inFork(peer, doc, q)
+      const before = q.op === 'cursor_position' && q.heads && q.cursor[0] === '-'
+      if (before || (q.op.startsWith('cursor') && isMiscounted(peer.doc(doc), q.obj, q.heads))) return inFork(peer, doc, q)
       return { ok: plainNpm(q, peer.call({ ...q, doc })) }
     } catch (e) {
       if (isPanic(e)) return { panic: String(e.message) }
