@@ -442,7 +442,7 @@ static void span_to_op(const struct am_ops *ops, const struct am_span *x, uint32
 	ret->action = x->action;
 	ret->step = 0;
 	ret->meta = (uint64_t)(x->val_n - off) << 4 | x->vtype;
-	ret->val = ops->heap.p ? ops->heap.p + x->val + off : (const uint8_t *)"";
+	ret->val = am_span_val(ops, x) + off;
 	ret->key_is_str = am_obj_is_map(o);
 	ret->elem = ret->key_is_str ? (am_id){0, 0} : k ? am_id_plus(x->id, k - 1) : x->key;
 	ret->key = ret->key_is_str ? am_key_text(ops, x->key.ctr) : NULL;

@@ -49,7 +49,7 @@ bool am_mark_equal(const struct am_ops *ops, uint32_t a, uint32_t b)
 	x = &ops->span.p[a];
 	y = &ops->span.p[b];
 	return a == b || (x->vtype == y->vtype && x->val_n == y->val_n &&
-			  (x->val_n == 0 || memcmp(ops->heap.p + x->val, ops->heap.p + y->val, x->val_n) == 0));
+			  memcmp(am_span_val(ops, x), am_span_val(ops, y), x->val_n) == 0);
 }
 
 int am_mark_names(am_doc *doc, const struct am_mark_set *set, am_name_list *names)

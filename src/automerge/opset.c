@@ -439,7 +439,7 @@ static bool span_is_plain(const struct am_ops *ops, const struct am_span *x)
 {
 	return x->flags & AM_SPAN_INSERT && !(x->flags & (AM_SPAN_EXPAND | AM_SPAN_DELS)) && x->action == AM_ACT_SET &&
 	       x->vtype == AM_VAL_STR && x->reg == AM_NONE && x->mark == AM_NONE && x->more == AM_NONE &&
-	       (x->n > 1 || am_text_is_scalar(ops->heap.p + x->val, x->val_n));
+	       (x->n > 1 || am_text_is_scalar(am_span_val(ops, x), x->val_n));
 }
 
 static bool runs_fit(uint32_t n, uint32_t val_n)
@@ -469,7 +469,7 @@ uint32_t am_span_offset(const struct am_ops *ops, const struct am_span *s, uint3
 		return k;
 	if (k == s->n)
 		return s->val_n;
-	return (uint32_t)utf8_offset(ops->heap.p + s->val, s->val_n, k);
+	return (uint32_t)utf8_offset(am_span_val(ops, s), s->val_n, k);
 }
 
 /* Width of the first k elements (off bytes) of run x. */
@@ -479,7 +479,7 @@ static uint32_t part_width(const am_doc *doc, const struct am_span *x, uint32_t 
 		return x->w;
 	if (x->val_n == x->n || doc->opts.text_unit == AM_UNIT_GRAPHEME || doc->ops->obj.p[x->obj].type != AM_TEXT)
 		return k;
-	return (uint32_t)am_text_units(doc->opts.text_unit, doc->ops->heap.p + x->val, off);
+	return (uint32_t)am_text_units(doc->opts.text_unit, am_span_val(doc->ops, x), off);
 }
 
 uint32_t am_run_width(const am_doc *doc, const struct am_span *s, uint32_t k, uint32_t n)
@@ -492,7 +492,7 @@ uint32_t am_run_width(const am_doc *doc, const struct am_span *s, uint32_t k, ui
 		return n;
 	from = am_span_offset(doc->ops, s, k);
 	to = am_span_offset(doc->ops, s, k + n);
-	return (uint32_t)am_text_units(doc->opts.text_unit, doc->ops->heap.p + s->val + from, to - from);
+	return (uint32_t)am_text_units(doc->opts.text_unit, am_span_val(doc->ops, s) + from, to - from);
 }
 
 /* The delete run of s is cut at element k; t holds the upper part. */
@@ -868,7 +868,7 @@ static void succ_drop(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by
 
 int64_t am_span_int(const struct am_ops *ops, const struct am_span *s)
 {
-	struct am_in in = am_in_of(ops->heap.p + s->val, s->val_n);
+	struct am_in in = am_in_of(am_span_val(ops, s), s->val_n);
 	uint64_t u;
 	int64_t i;
 

@@ -235,7 +235,7 @@ void am_piece_text(const am_doc *doc, const struct am_piece *p, const uint8_t **
 		*ret_n = 0;
 	} else if (x->action == AM_ACT_SET && x->vtype == AM_VAL_STR) {
 		uint32_t from = x->n > 1 ? am_span_offset(ops, x, p->k) : 0;
-		*ret_p = ops->heap.p + x->val + from;
+		*ret_p = am_span_val(ops, x) + from;
 		*ret_n = (x->n > 1 ? am_span_offset(ops, x, p->k + p->n) : x->val_n) - from;
 	}
 }

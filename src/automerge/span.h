@@ -122,6 +122,12 @@ static inline const uint8_t *am_key_text(const struct am_ops *ops, uint32_t k)
 	return ops->key.p[k].n ? ops->names.p + ops->key.p[k].off : (const uint8_t *)"";
 }
 
+/* The bytes of a value, of a run all of them; never NULL. */
+static inline const uint8_t *am_span_val(const struct am_ops *ops, const struct am_span *s)
+{
+	return ops->heap.p ? ops->heap.p + s->val : (const uint8_t *)"";
+}
+
 static inline am_id am_id_plus(am_id a, uint32_t k) { return (am_id){a.ctr + k, a.actor}; }
 static inline am_id am_span_last(const struct am_span *s) { return am_id_plus(s->id, s->n - 1); }
 static inline bool am_span_is_counter(const struct am_span *s)

@@ -407,7 +407,7 @@ static int make_action(am_type type, uint8_t *ret)
 static bool value_equals(const struct am_ops *ops, uint32_t s, uint32_t k, const struct am_scalar *v)
 {
 	const struct am_span *x = &ops->span.p[s];
-	const uint8_t *p = ops->heap.p + x->val;
+	const uint8_t *p = am_span_val(ops, x);
 	size_t n = x->val_n;
 	double a, b;
 

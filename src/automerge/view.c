@@ -138,7 +138,7 @@ static void scalar_at(const am_doc *doc, const am_clock *clock, uint32_t s, uint
 {
 	const struct am_ops *ops = doc->ops;
 	const struct am_span *x = &ops->span.p[s];
-	const uint8_t *p = ops->heap.p ? ops->heap.p + x->val : (const uint8_t *)""; /* empty when nothing was ever kept */
+	const uint8_t *p = am_span_val(ops, x);
 	struct am_in in = am_in_of(p, x->val_n);
 	uint64_t bits = 0;
 
@@ -253,7 +253,7 @@ static uint32_t piece_elem(const am_doc *doc, const struct am_piece *p, size_t *
 	*ret_w = 1;
 	if (p->w == p->n)
 		return p->k + (uint32_t)*u;
-	at = doc->ops->heap.p + x->val + am_span_offset(doc->ops, x, p->k);
+	at = am_span_val(doc->ops, x) + am_span_offset(doc->ops, x, p->k);
 	for (k = p->k;; k++) {
 		size_t len = am_text_scalar(at[0]);
 		w = unit == AM_UNIT_UTF8 ? len : unit == AM_UNIT_UTF16 && len == 4 ? 2 : 1;

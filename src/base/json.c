@@ -125,7 +125,8 @@ void json_append_str(struct buf *out, const char *s, size_t n)
 		else
 			buf_printf(out, "\\u%04x", c);
 	}
-	buf_append(out, s + done, n - done);
+	if (done < n) /* s may be NULL */
+		buf_append(out, s + done, n - done);
 	buf_append_byte(out, '"');
 }
 
