@@ -38,8 +38,8 @@ class Raw:
 
     def __init__(self, path, timeout: float = 10.0):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(path))  # without a time limit, with which a full backlog is an error at once
         self.socket.settimeout(timeout)
-        self.socket.connect(str(path))
 
     def __enter__(self):
         return self
