@@ -87,10 +87,22 @@ static bool half_over(const struct execution *x)
 	return x && (x->got_idle || x->got_reply);
 }
 
+/* A SIGINT between a request's start and its code makes ipykernel drop the request: idle follows, a reply never does. */
+static bool is_swallowed(const struct execution *x)
+{
+	return x->interrupted && !x->got_reply && !x->got_error;
+}
+
 static void give_up_waiting(struct kernel *k)
 {
-	kernel_warn(k, "The kernel never said that cell %s was finished; some of its output may be lost",
-		    queue_running(k->queue)->cell_id);
+	struct execution *x = queue_running(k->queue);
+	if (is_swallowed(x)) {
+		kernel_add_error(k, x, "KeyboardInterrupt", "The cell was interrupted as it began");
+		queue_on_error(k->queue, x);
+	} else {
+		kernel_warn(k, "The kernel never said that cell %s was finished; some of its output may be lost",
+			    x->cell_id);
+	}
 	queue_timeout(k->queue);
 }
 

@@ -135,8 +135,8 @@ void kernel_on_output(struct kernel *k, struct execution *x, const char *type, s
 void kernel_on_clear_output(struct kernel *k, struct execution *x, bool wait);
 void kernel_on_update_display(struct kernel *k, const struct jupyter_message *m);
 void kernel_keep_page(struct kernel *k, struct execution *x, struct json_slice payload);
-/* The error output of a run whose kernel died. */
-void kernel_add_death(struct kernel *k, struct execution *x, const char *reason);
+/* An error the kernel did not tell of: a client takes a run without an error output for a success (clients.md T30). */
+void kernel_add_error(struct kernel *k, struct execution *x, const char *ename, const char *evalue);
 /* Everything of x that is not stored yet. */
 void kernel_settle(struct kernel *k, struct execution *x);
 void kernel_flush_due(void *ctx);

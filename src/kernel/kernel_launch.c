@@ -277,7 +277,7 @@ static void on_exit_settled(struct kernel *k)
 	log_error("kernel", "%s", buf_cstr(&reason));
 	kernel_set_status(k, KERNEL_ERROR, NULL, NULL);
 	if (queue_running(k->queue))
-		kernel_add_death(k, queue_running(k->queue), buf_cstr(&reason));
+		kernel_add_error(k, queue_running(k->queue), "DeadKernelError", buf_cstr(&reason));
 	struct child *child = kernel_detach(k, true);
 	CALL(k, died, buf_cstr(&reason));
 	child_bury(child, false, false);

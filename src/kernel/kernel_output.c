@@ -64,14 +64,13 @@ void kernel_on_output(struct kernel *k, struct execution *x, const char *type, s
 	add_output(k, x, type, content.p, content.n);
 }
 
-/* A client takes a run without an error output for a success (clients.md T30). */
-void kernel_add_death(struct kernel *k, struct execution *x, const char *reason)
+void kernel_add_error(struct kernel *k, struct execution *x, const char *ename, const char *evalue)
 {
 	struct buf json = {0};
-	buf_append_str(&json, "{\"ename\":\"DeadKernelError\",\"evalue\":");
-	json_append_str(&json, reason, strlen(reason));
+	buf_printf(&json, "{\"ename\":\"%s\",\"evalue\":", ename);
+	json_append_str(&json, evalue, strlen(evalue));
 	buf_append_str(&json, ",\"traceback\":[]}");
-	if (!x->started) { /* it died before it could say that it had begun */
+	if (!x->started) { /* the kernel never said that it had begun */
 		queue_on_input(k->queue, x, false, 0);
 		CALL(k, execution_started, x);
 	}

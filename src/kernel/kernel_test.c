@@ -630,6 +630,24 @@ static void test_interrupt_before_start(void **state)
 	assert_int_equal(w->interrupts, 2);
 }
 
+/* The second one comes after the cell's start and before its code: ipykernel ends it without a reply. */
+static void test_interrupt_swallows_cell(void **state)
+{
+	struct world *w = *state;
+	launch(w);
+	w->mute = true;
+	run(w, "a", "hold");
+	kernel_interrupt(w->k);
+	w->mute = false;
+	run(w, "b", "x");
+	begin(w, queue_running(kernel_queue(w->k))->id);
+	wait_for(w, "started:a");
+	sim_status(w->sim, queue_running(kernel_queue(w->k))->id, "idle");
+	wait_for(w, "done:a:error");
+	expect_shown(w, "a", 0, "KeyboardInterrupt");
+	wait_for(w, "done:b:done");
+}
+
 static void test_interrupt_that_did_hit(void **state)
 {
 	struct world *w = *state;
@@ -1143,7 +1161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_one_cell),  T(test_queue_and_duplicates), T(test_error_stops), T(test_interrupt),
-			T(test_interrupt_before_start), T(test_interrupt_that_did_hit),
+			T(test_interrupt_before_start), S(test_interrupt_swallows_cell), T(test_interrupt_that_did_hit),
 		T(test_abort_is_resent), S(test_never_idle),	 S(test_slow_output), S(test_silent_for_good),
 		T(test_death),		 T(test_shutdown),
 		T(test_launch_failures), T(test_flood),		 T(test_junk),	      T(test_displays),
