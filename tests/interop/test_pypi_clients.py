@@ -58,6 +58,9 @@ def test_create_and_edit(daemon, version):
             out["dependencies"] = await until(nb.get_dependencies, "the dependency")
             out["cells"] = [[x.cell_type, x.source, x.tags, x.source_hidden] for x in nb.cells]
             out["note"] = await nb._session.get_metadata("note")
+            # The client sends its writes in its own time: this process stays until somebody else has the last one.
+            other = await client("second").join_notebook(nb.notebook_id)
+            await until(other.get_dependencies, "the dependency at a peer")
             return out
         """, daemon, work=str(daemon.work))
     assert re.fullmatch("[0-9a-f-]{36}", got["id"]) and got["at_first"] == 0 and got["info"] == 0
