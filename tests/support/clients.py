@@ -76,12 +76,18 @@ def newer_libc() -> pathlib.Path:
     return folder / "root/usr/lib/x86_64-linux-gnu"
 
 
+def archive() -> str:
+    """Where this machine takes its own packages from."""
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    return run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {codename}"]).split()[0]
+
+
 def fetch_libc(folder: pathlib.Path) -> None:
     for part in ("lists/partial", "archives/partial"):
         (folder / part).mkdir(parents=True)
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     signed = f"[signed-by={keyring}]" if os.path.exists(keyring) else "[trusted=yes]"
-    (folder / "sources.list").write_text(f"deb {signed} http://deb.debian.org/debian trixie main\n")
+    (folder / "sources.list").write_text(f"deb {signed} {archive()} trixie main\n")
     options = [f"-oDir::Etc::sourcelist={folder}/sources.list", "-oDir::Etc::sourceparts=/dev/null", f"-oDir::State::lists={folder}/lists",
                f"-oDir::Cache={folder}", f"-oDir::Cache::archives={folder}/archives", "-oAPT::Sandbox::User=root"]
     run(["apt-get", *options, "update", "-qq"], cwd=folder)
