@@ -5,16 +5,6 @@
 #include "automerge/radix.h"
 #include "base/utf8.h"
 
-struct row {
-	uint32_t actor;    /* index in the bundle */
-	uint32_t seq, start_op, max_op;
-	uint32_t deps, n_deps; /* into dep */
-	int64_t time;
-	struct am_bytes message, extra;
-	size_t ops, n_ops; /* into changed */
-	uint32_t next;     /* the counter expected next */
-};
-
 struct reader {
 	const am_allocator *a;
 	struct am_scratch *s;
@@ -24,7 +14,7 @@ struct reader {
 	const am_hash *outside;
 	size_t n_outside;
 	struct am_columns change_cols, op_cols;
-	AM_VEC(struct row) row;
+	AM_VEC(struct am_doc_change) row;
 	AM_VEC(uint64_t) dep;
 	AM_VEC(am_op) ops;      /* in bundle order, text insertions in runs */
 	AM_VEC(am_op) changed;  /* by actor and counter, none in two changes */
@@ -149,7 +139,7 @@ static bool change_dec_done(const struct change_dec *d)
 	       d->extra.p == d->extra.end;
 }
 
-static int next_numbers(const struct reader *r, struct change_dec *d, struct row *c)
+static int next_numbers(const struct reader *r, struct change_dec *d, struct am_doc_change *c)
 {
 	bool null_a, null_q, null_s, null_m, null_t;
 	uint64_t seq, start, max, time;
@@ -173,7 +163,7 @@ static int next_numbers(const struct reader *r, struct change_dec *d, struct row
 	return AM_OK;
 }
 
-static int next_texts(struct change_dec *d, struct row *c)
+static int next_texts(struct change_dec *d, struct am_doc_change *c)
 {
 	bool null;
 	int rc = am_rle_next(&d->message, &null);
@@ -192,7 +182,7 @@ static int next_texts(struct change_dec *d, struct row *c)
 	return am_in_bytes(&d->extra, c->extra.n, &c->extra.p);
 }
 
-static int next_deps(struct reader *r, struct change_dec *d, struct row *c)
+static int next_deps(struct reader *r, struct change_dec *d, struct am_doc_change *c)
 {
 	bool null;
 	uint64_t dep;
@@ -225,7 +215,7 @@ static int next_deps(struct reader *r, struct change_dec *d, struct row *c)
 static int read_changes(struct reader *r)
 {
 	struct change_dec d;
-	struct row c = {0};
+	struct am_doc_change c = {0};
 	int rc = change_dec_init(&d, &r->change_cols, r->lim->max_ops);
 
 	if (rc)
@@ -253,7 +243,7 @@ static int order_changes(struct reader *r)
 		v[i] = (struct am_keyed){(uint64_t)r->row.p[i].actor << 32 | r->row.p[i].seq, (uint32_t)i, 0};
 	rc = am_radix_sort(r->a, v, r->row.n);
 	for (size_t i = 0; i < r->row.n && rc == AM_OK; i++) {
-		const struct row *c = &r->row.p[v[i].a], *b = i ? &r->row.p[v[i - 1].a] : NULL;
+		const struct am_doc_change *c = &r->row.p[v[i].a], *b = i ? &r->row.p[v[i - 1].a] : NULL;
 
 		r->order[i] = v[i].a;
 		if (b && b->actor == c->actor && (b->seq == c->seq || c->start_op <= b->max_op))
@@ -280,7 +270,7 @@ static int place_counters(struct reader *r, uint64_t rows)
 		return AM_E_NOMEM;
 	am_rle_dec_init(&d.r, places.p, places.n, AM_RLE_INT, false);
 	for (size_t i = 0; i < r->row.n; i++) {
-		const struct row *c = &r->row.p[r->order[i]];
+		const struct am_doc_change *c = &r->row.p[r->order[i]];
 
 		for (uint64_t ctr = c->start_op; ctr <= c->max_op; ctr++, n++) {
 			if (n == rows)
@@ -356,7 +346,7 @@ static int assign_op(struct reader *r, const am_op *op, size_t *at)
 
 	for (uint32_t done = 0; done < op->run; done += n) {
 		uint32_t ctr = op->id.ctr + done;
-		struct row *c;
+		struct am_doc_change *c;
 
 		for (; *at < r->row.n; ++*at) {
 			c = &r->row.p[r->order[*at]];
@@ -403,7 +393,7 @@ static int assign_ops(struct reader *r)
 
 static int emit_change(struct reader *r, size_t i, am_hash *hashes, am_change *c, struct am_out *out)
 {
-	const struct row *x = &r->row.p[i];
+	const struct am_doc_change *x = &r->row.p[i];
 	am_hash *deps = am_arena_array(&c->arena, x->n_deps, sizeof *deps);
 	struct am_bytes chunk;
 	int rc;
@@ -415,19 +405,7 @@ static int emit_change(struct reader *r, size_t i, am_hash *hashes, am_change *c
 
 		deps[k] = dep < r->row.n ? hashes[dep] : r->outside[dep - r->row.n];
 	}
-	c->deps = deps;
-	c->n_deps = x->n_deps;
-	c->actor = x->actor;
-	c->seq = x->seq;
-	c->start_op = x->start_op;
-	c->op_count = x->max_op + 1 - x->start_op;
-	c->time = x->time;
-	c->message = x->message.p;
-	c->message_n = x->message.n;
-	c->extra = x->extra.p;
-	c->extra_n = x->extra.n;
-	c->ops = x->n_ops ? r->changed.p + x->ops : NULL;
-	c->n_ops = x->n_ops;
+	am_doc_change_fill(x, deps, r->changed.p, c);
 	rc = am_change_build(r->s, &r->table, c, &chunk);
 	if (rc)
 		return rc;

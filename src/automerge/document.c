@@ -617,15 +617,8 @@ int am_docfile_changes(struct am_docfile *f)
 	return rc;
 }
 
-int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashes, am_change *c)
+void am_doc_change_fill(const struct am_doc_change *x, am_hash *deps, am_op *changed, am_change *c)
 {
-	const struct am_doc_change *x = &f->changes.p[i];
-	am_hash *deps = am_arena_array(&c->arena, x->n_deps, sizeof *deps);
-
-	if (!deps)
-		return AM_E_NOMEM;
-	for (uint32_t k = 0; k < x->n_deps; k++)
-		deps[k] = hashes[f->deps.p[x->deps + k]];
 	c->deps = deps;
 	c->n_deps = x->n_deps;
 	c->actor = x->actor;
@@ -637,7 +630,19 @@ int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashe
 	c->message_n = x->message.n;
 	c->extra = x->extra.p;
 	c->extra_n = x->extra.n;
-	c->ops = x->n_ops ? f->changed.p + x->ops : NULL;
+	c->ops = x->n_ops ? changed + x->ops : NULL;
 	c->n_ops = x->n_ops;
+}
+
+int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashes, am_change *c)
+{
+	const struct am_doc_change *x = &f->changes.p[i];
+	am_hash *deps = am_arena_array(&c->arena, x->n_deps, sizeof *deps);
+
+	if (!deps)
+		return AM_E_NOMEM;
+	for (uint32_t k = 0; k < x->n_deps; k++)
+		deps[k] = hashes[f->deps.p[x->deps + k]];
+	am_doc_change_fill(x, deps, f->changed.p, c);
 	return AM_OK;
 }

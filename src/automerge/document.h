@@ -4,7 +4,7 @@
 #include "automerge/change.h"
 #include "automerge/internal.h"
 
-/* One row of the change table. */
+/* One row of the change table, of a document or of a bundle. */
 struct am_doc_change {
 	uint32_t actor;      /* index in the file, then local */
 	uint32_t seq, max_op;
@@ -71,6 +71,8 @@ int am_docfile_decode(struct am_docfile *f, struct am_scratch *s, struct am_acto
 int am_docfile_table(struct am_docfile *f, struct am_scratch *s, const struct am_limits *lim);
 /* Rows -> the operations of each change (deletes and predecessors). */
 int am_docfile_changes(struct am_docfile *f);
+/* The change of a row: n_deps hashes, operations from `changed` on; message and extra stay borrowed. */
+void am_doc_change_fill(const struct am_doc_change *x, am_hash *deps, am_op *changed, am_change *c);
 /* Change i of the decoded file with operations; deps are looked up in `hashes`
  * (by row). Message, extra and operations are borrowed from f, deps lie in c's arena. */
 int am_docfile_change(const struct am_docfile *f, size_t i, const am_hash *hashes, am_change *c);
