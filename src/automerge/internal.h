@@ -1,7 +1,6 @@
 /* The document structure and the seams between its parts.
  *
- * codec, graph, documents, sync: column chunk change graph queue document load save message sync
- * operations: opset sequence apply transaction read patch (declared in opset.h, transaction.h)
+ * Which parts there are, and in which order, is told in docs/automerge-internals.md.
  *
  * The parts must not keep pointers to am_doc: loading into an empty document
  * builds a second am_doc and swaps the contents. */

@@ -177,36 +177,70 @@ uint32_t am_ops_find(const struct am_ops *ops, am_id id, uint32_t *ret_k);
 uint32_t am_ops_find_del(const struct am_ops *ops, am_id id, uint32_t *ret_k);
 /* Object slot; AM_NONE. */
 uint32_t am_ops_object(struct am_ops *ops, am_id obj);
+
+/* ---- key.c ---- */
+
 uint32_t am_key_find(const struct am_ops *ops, const uint8_t *p, size_t n);
 int am_key_intern(am_doc *doc, const uint8_t *p, size_t n, uint32_t *ret);
-uint32_t am_reg_find(const struct am_ops *ops, uint32_t obj, uint32_t key);
 int am_key_cmp(const struct am_ops *ops, uint32_t a, uint32_t b);
 
 /* The rest needs am_ops_reserve before. */
-uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key);
-/* The register of a key that has none. */
-uint32_t am_reg_add(struct am_ops *ops, uint32_t obj, uint32_t key);
-/* The register of a sequence element, made on demand; head is a single insert span. */
-uint32_t am_reg_of_elem(struct am_ops *ops, uint32_t head);
+
+/* ---- span.c ---- */
+
 /* A span filled from op (run allowed), value copied; not linked anywhere. */
 uint32_t am_span_new(am_doc *doc, const am_op *op, uint32_t obj, am_id key);
+/* s is not linked anywhere any more. */
+void am_span_free(struct am_ops *ops, uint32_t s);
+/* The newest object, made by am_span_new, goes; it is empty again. */
+void am_object_drop(struct am_ops *ops, uint32_t slot);
 /* Splits off the part from element k on and returns it. */
 uint32_t am_span_split(am_doc *doc, uint32_t s, uint32_t k);
 /* The span holding exactly element k of s. */
 uint32_t am_span_single(am_doc *doc, uint32_t s, uint32_t k);
 /* Elements appended to run s would keep it one run. */
 bool am_span_extends(const struct am_ops *ops, const struct am_span *s, const am_op *op, uint32_t obj);
+/* Deletes id, id+1, ... take k .. k+n-1 of insert run s (visible, no register). */
+void am_seq_delete(am_doc *doc, uint32_t s, uint32_t k, uint32_t n, am_id id);
+/* Width of elements k .. k+n-1 of run s. */
+uint32_t am_run_width(const am_doc *doc, const struct am_span *s, uint32_t k, uint32_t n);
+int64_t am_span_int(const struct am_ops *ops, const struct am_span *s);
+uint32_t am_span_width(const am_doc *doc, uint8_t obj_type, const am_op *op);
+/* Byte offset of element k within run s. */
+uint32_t am_span_offset(const struct am_ops *ops, const struct am_span *s, uint32_t k);
+
+/* ---- register.c ---- */
+
+uint32_t am_reg_find(const struct am_ops *ops, uint32_t obj, uint32_t key);
+uint32_t am_reg_get(struct am_ops *ops, uint32_t obj, uint32_t key);
+/* The register of a key that has none. */
+uint32_t am_reg_add(struct am_ops *ops, uint32_t obj, uint32_t key);
+/* The register of a sequence element, made on demand; head is a single insert span. */
+uint32_t am_reg_of_elem(struct am_ops *ops, uint32_t head);
+/* r has no spans. */
+void am_reg_free(struct am_ops *ops, uint32_t r);
 /* Puts span x into register r at its place and shows it. */
 void am_reg_link(am_doc *doc, uint32_t r, uint32_t x);
+void am_reg_unlink(struct am_ops *ops, uint32_t x);
+/* Registers of a map in key order (re-links the list when needed). AM_E_NOMEM. */
+int am_map_sort(am_doc *doc, uint32_t obj);
 /* s (a single span) gets successor id. */
 void am_succ_add(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by);
+/* Takes that back; the operation `id` is still in the indices. */
+void am_succ_drop(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by);
 bool am_span_has_succ(const struct am_ops *ops, const struct am_span *s, am_id id);
 /* s has got a successor that hides it. */
 void am_span_hide(am_doc *doc, uint32_t s);
-/* Deletes id, id+1, ... take k .. k+n-1 of insert run s (visible, no register). */
-void am_seq_delete(am_doc *doc, uint32_t s, uint32_t k, uint32_t n, am_id id);
+/* s has none that hides it any more. */
+void am_span_show(am_doc *doc, uint32_t s);
+
+/* ---- undo.c ---- */
+
 /* Takes back the operations from counter `from` on, all the actor's last ones. */
 void am_ops_undo(am_doc *doc, uint32_t actor, uint32_t from, uint32_t max);
+
+/* ---- apply.c ---- */
+
 /* Applies one operation whose references were checked. */
 int am_op_apply(am_doc *doc, const am_op *op);
 /* The same for one at a map key that has been looked up: the object's slot, and key
@@ -217,16 +251,11 @@ int am_op_reserve(am_doc *doc, am_op *op);
 /* Places an insertion (a run at most AM_RUN_MAX long unless ASCII) behind span
  * `after`; the caller reserved and knows the place. Returns the span it is in. */
 uint32_t am_op_insert(am_doc *doc, const am_op *op, uint32_t obj, uint32_t after);
-/* Width of elements k .. k+n-1 of run s. */
-uint32_t am_run_width(const am_doc *doc, const struct am_span *s, uint32_t k, uint32_t n);
-int64_t am_span_int(const struct am_ops *ops, const struct am_span *s);
-uint32_t am_span_width(const am_doc *doc, uint8_t obj_type, const am_op *op);
-/* Byte offset of element k within run s. */
-uint32_t am_span_offset(const struct am_ops *ops, const struct am_span *s, uint32_t k);
-/* bulk_link.c: indices and edges of the rows that were loaded. */
+
+/* ---- bulk_link.c, verify.c ---- */
+
+/* Indices and edges of the rows that were loaded. */
 int am_ops_link(am_doc *doc);
 void am_load_free(const am_allocator *a, struct am_load *load);
-/* Registers of a map in key order (re-links the list when needed). AM_E_NOMEM. */
-int am_map_sort(am_doc *doc, uint32_t obj);
 int am_ops_verify(am_doc *doc); /* debug: structure checks, aborts when wrong */
 #endif
