@@ -289,23 +289,37 @@ static void failure_from_output(struct run *run, const struct running *c)
 		run->failure = xasprintf("cell %zu failed", c->number);
 }
 
-static void cell_stop(struct run *run, struct running *c)
+static bool waits_for_another(const struct run *run, const struct running *c)
+{
+	char *executing = replica_executing(run->session.state);
+	bool waits = !c->started && *executing && strcmp(executing, c->execution_id) != 0;
+	free(executing);
+	return waits;
+}
+
+/* An interrupt hits what runs, which is not to be the cell of somebody else. */
+static enum cell_outcome cell_stop(struct run *run, struct running *c)
 {
 	bool by_user = interrupted;
+	if (by_user && waits_for_another(run, c)) {
+		free(run->failure);
+		run->failure = xasprintf("interrupted; cell %zu still waits for a cell that another client runs", c->number);
+		return CELL_NOT_RUN;
+	}
 	if (!run->failure)
 		run->failure = by_user ? xstrdup("interrupted")
 				       : xasprintf("cell %zu did not end within %lld s", c->number,
 					(long long)run->timeout_s);
 	kernel_interrupt(run);
 	outcome_wait(run, c, false, client_now_ms() + INTERRUPT_MS);
+	return by_user ? CELL_CANCELLED : CELL_TIMEOUT;
 }
 
-static void cell_report(struct run *run, const struct running *c, int64_t ms)
+static void cell_report(const struct run *run, int64_t ms)
 {
 	if (!run->json && ms >= SLOW_MS)
 		printf("%s      %lld.%lld s%s\n", cli_style(run->cli->color_out, STYLE_DIM), (long long)(ms / 1000),
 			(long long)(ms / 100 % 10), cli_style(run->cli->color_out, STYLE_RESET));
-	(void)c;
 }
 
 /* In JSON mode nothing was shown, so nothing is known of the error yet. */
@@ -342,16 +356,14 @@ static bool cell_run(struct run *run, size_t index, size_t number)
 	result->outcome = CELL_ERROR;
 	if (execution_queue(run, &c) == 0) {
 		result->outcome = outcome_wait(run, &c, true, 0);
-		if (result->outcome == CELL_NOT_RUN) {
-			result->outcome = interrupted ? CELL_CANCELLED : CELL_TIMEOUT;
-			cell_stop(run, &c);
-		}
+		if (result->outcome == CELL_NOT_RUN)
+			result->outcome = cell_stop(run, &c);
 		outputs_show(run, &c, true);
 		if (run->json && result->outcome == CELL_ERROR)
 			error_find(run, &c);
 	}
 	result->ms = client_now_ms() - (c.started ? c.started : c.queued);
-	cell_report(run, &c, result->ms);
+	cell_report(run, result->ms);
 	if (result->outcome != CELL_DONE)
 		failure_from_output(run, &c);
 	free(c.execution_id);

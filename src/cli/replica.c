@@ -148,3 +148,9 @@ char *replica_kernel_status(am_doc *state)
 	am_objid kernel;
 	return map_below(state, AM_ROOT, "kernel", &kernel) ? text_get(state, kernel, "status", "") : xstrdup("");
 }
+
+char *replica_executing(am_doc *state)
+{
+	am_objid queue;
+	return map_below(state, AM_ROOT, "queue", &queue) ? text_get(state, queue, "executing_execution_id", "") : xstrdup("");
+}

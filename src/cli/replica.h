@@ -35,4 +35,6 @@ char *replica_cell_execution(am_doc *doc, const char *cell_id);
 char *replica_execution_status(am_doc *state, const char *execution_id);
 /* `kernel.status`; caller frees. */
 char *replica_kernel_status(am_doc *state);
+/* `queue.executing_execution_id`, "" when nothing runs; caller frees. */
+char *replica_executing(am_doc *state);
 #endif

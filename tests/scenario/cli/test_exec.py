@@ -83,6 +83,18 @@ def test_output_comes_while_the_cell_runs_and_ctrl_c_saves(living):
     assert outputs_of(nb)[0][1].ename == "KeyboardInterrupt"
 
 
+def test_ctrl_c_while_another_client_runs_a_cell_leaves_that_one_alone(living):
+    go_on = living.home / "go-on"
+    nb = notebook(living.home / "n.ipynb", "1", f"import os, time\nprint('begun')\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.02)")
+    first, second = begin(living, nb, "begun"), begin(living, nb, "[1/2] 1")
+    second.send_signal(signal.SIGINT)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 130 and "cell 1 still waits" in err
+    go_on.touch()
+    first.communicate(timeout=60)
+    assert first.returncode == 0 and [o.text for o in outputs_of(nb)[1]] == ["begun\n"]
+
+
 def test_kernel_death_is_a_failure(living):
     nb = notebook(living.home / "n.ipynb", "print('here')", "import os\nos._exit(3)", "print('never')")
     done = living("exec", nb, check=1, timeout=120)
