@@ -219,6 +219,20 @@ AM_API const uint8_t *am_author(const am_doc *doc, size_t *ret_n);
  * Actor indices run from 0 to the first that am_actor_bytes does not know. */
 AM_API const uint8_t *am_actor_author(const am_doc *doc, uint32_t actor, size_t *ret_n);
 
+/* ---- ids that outlive a document ------------------------------------------------------------ */
+
+/* An id as other programs know it: "_root", or counter and actor, "12@a1b2c3", to which all
+ * replicas agree. AM_E_NOT_FOUND: no such actor. */
+AM_API int am_id_text(const am_doc *doc, am_objid id, am_buf *out);
+/* An object, or the operation behind a value (am_value.id): am_object_type tells which.
+ * AM_E_FORMAT: no id; AM_E_NOT_FOUND: its actor or operation is not in this document, or it
+ * is a deletion. */
+AM_API int am_id_parse(const am_doc *doc, const char *text, size_t n, am_objid *ret);
+/* The same in the bytes of the crate's ObjId::to_bytes. The index of the actor in them is
+ * only a hint, so the bytes may differ between replicas. */
+AM_API int am_id_encode(const am_doc *doc, am_objid id, am_buf *out);
+AM_API int am_id_decode(const am_doc *doc, const void *p, size_t n, am_objid *ret);
+
 /* ---- history -------------------------------------------------------------------------------- */
 
 /* Current heads, sorted, borrowed until the next change. Commits first. */
@@ -348,6 +362,18 @@ typedef struct am_tree {
  * Nothing in the tree may be borrowed from this document. */
 AM_API int am_object_update(am_doc *doc, am_objid obj, const am_tree *tree);
 
+/* New values with all they hold, in one call; of crate 0.12's batches. A tree that is no
+ * object is put as am_map_put and the others do, and *ret (may be NULL) is AM_ROOT.
+ * AM_E_FORMAT: a key twice in one map; AM_E_UNSUPPORTED: a table. */
+AM_API int am_map_put_tree(am_doc *doc, am_objid obj, const char *key, size_t key_n, const am_tree *tree,
+			   am_objid *ret);
+AM_API int am_list_insert_tree(am_doc *doc, am_objid obj, size_t index, const am_tree *tree, am_objid *ret);
+AM_API int am_list_put_tree(am_doc *doc, am_objid obj, size_t index, const am_tree *tree, am_objid *ret);
+/* Each under its own key; what the map has under others stays. */
+AM_API int am_map_put_trees(am_doc *doc, am_objid obj, const am_tree *v, size_t n);
+/* As am_list_splice. */
+AM_API int am_list_splice_trees(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const am_tree *v, size_t n);
+
 typedef struct {
 	const char *name; size_t name_n;
 	am_expand expand;
@@ -376,10 +402,19 @@ AM_API int am_view_at(am_doc *doc, const am_hash *heads, size_t n, am_view **ret
 AM_API void am_view_free(am_view *view);
 
 AM_API int am_object_type(const am_doc *doc, am_objid obj, am_type *ret);
-/* The object holding obj and where: key of a map (borrowed), or for sequences
- * key == NULL and the current index (AM_E_NOT_FOUND when it is not visible). */
-AM_API int am_parent(am_doc *doc, am_objid obj, am_objid *ret_parent, const char **ret_key, size_t *ret_key_n,
-		     size_t *ret_index);
+/* Where an object is. */
+typedef struct {
+	am_objid obj; am_type type;    /* what holds it ... */
+	const char *key; size_t key_n; /* ... under this key (borrowed), or NULL: ... */
+	size_t index;                  /* ... at this position; when it is not visible, where it would be */
+	bool visible;                  /* seen there: neither deleted nor beaten by another value */
+} am_place;
+/* AM_E_NOT_FOUND: the root, which nothing holds, and what is not there in the view. */
+AM_API int am_parent(am_doc *doc, const am_view *view, am_objid obj, am_place *ret);
+typedef int (*am_place_fn)(void *ctx, const am_place *p);
+/* The whole way from an object up to the root, innermost first: nothing for the root.
+ * An object can be seen when every place on its way is visible. */
+AM_API int am_path(am_doc *doc, const am_view *view, am_objid obj, am_place_fn fn, void *ctx);
 AM_API int am_map_get(am_doc *doc, const am_view *view, am_objid obj, const char *key, size_t key_n, am_value *ret);
 AM_API int am_list_get(am_doc *doc, const am_view *view, am_objid obj, size_t index, am_value *ret);
 /* Map: number of visible keys; list: elements; text: units. */
@@ -406,6 +441,7 @@ AM_API int am_marks(am_doc *doc, const am_view *view, am_objid text, am_mark_fn 
 AM_API int am_marks_at(am_doc *doc, const am_view *view, am_objid text, size_t pos, am_mark_fn fn, void *ctx);
 typedef struct {
 	bool is_block;
+	size_t index;                             /* where it begins, in text units */
 	const char *text; size_t text_n;          /* a run of text ... */
 	const am_mark_range *marks; size_t n_marks; /* ... with these marks (start, end unset) */
 	am_objid block;                           /* or a block marker's map */
@@ -413,11 +449,37 @@ typedef struct {
 typedef int (*am_span_fn)(void *ctx, const am_span_view *s);
 AM_API int am_spans(am_doc *doc, const am_view *view, am_objid text, am_span_fn fn, void *ctx);
 
+/* An object with all it holds, as a tree of its own: good until am_tree_free, whatever becomes
+ * of the document (its allocator must stay). Values carry their ids and whether they are in
+ * conflict; maps are in key order; text is a string, with U+FFFC for blocks. am_object_update
+ * and the others take such a tree, also into another document; but tables, which come empty. */
+AM_API int am_hydrate(am_doc *doc, const am_view *view, am_objid obj, am_tree **ret);
+/* Only for trees of am_hydrate; NULL is fine. */
+AM_API void am_tree_free(am_tree *tree);
+
+/* The same without a tree: everything below an object, each object before what is in it,
+ * in document order. */
+typedef struct {
+	am_place at;    /* the object that holds it, and where */
+	size_t depth;   /* 0: right in the object the walk is of */
+	am_value value; /* in a text: a run with the same marks (AM_STR, no id), or a block (AM_MAP) */
+	const am_mark_range *marks; size_t n_marks; /* of the run, start and end unset */
+} am_item;
+typedef int (*am_item_fn)(void *ctx, const am_item *item);
+/* What is in the blocks of a text comes behind the whole text. */
+AM_API int am_walk(am_doc *doc, const am_view *view, am_objid obj, am_item_fn fn, void *ctx);
+
 typedef enum { AM_MOVE_AFTER = 0, AM_MOVE_BEFORE } am_move;
 /* pos == SIZE_MAX: the end; the text form ("ctr@actor", "s", "e") goes to out. */
 AM_API int am_cursor(am_doc *doc, const am_view *view, am_objid obj, size_t pos, am_move move, am_buf *out);
 AM_API int am_cursor_position(am_doc *doc, const am_view *view, am_objid obj, const char *cursor, size_t n,
 			      size_t *ret_pos);
+
+/* The form of a cursor in bytes (crate: Cursor::to_bytes), from the text form and back; AM_E_CURSOR
+ * when it is none. Without a document: whether it means something there only am_cursor_position
+ * tells. `out` keeps its allocator, all zero = malloc. */
+AM_API int am_cursor_encode(const char *cursor, size_t n, am_buf *out);
+AM_API int am_cursor_decode(const void *p, size_t n, am_buf *out);
 
 /* The object as JSON: keys sorted, text as strings, counters and timestamps as
  * numbers, bytes as arrays. With conflicts: {"winner":..., "conflicts":{op id: value}}

@@ -1,24 +1,9 @@
 /* Cursors: stable places in a sequence (automerge format 1.10). */
+#include <stdio.h>
+
+#include "automerge/id.h"
+#include "automerge/leb.h"
 #include "automerge/view.h"
-
-static const char hex_digits[] = "0123456789abcdef";
-
-static void put_id(const am_doc *doc, struct am_out *o, am_id id)
-{
-	const struct am_actor *a = &doc->actors.v.p[id.actor];
-	char num[12];
-	int n = 0;
-
-	for (uint32_t c = id.ctr; c || !n; c /= 10)
-		num[n++] = (char)('0' + c % 10);
-	while (n)
-		am_out_byte(o, (uint8_t)num[--n]);
-	am_out_byte(o, '@');
-	for (size_t i = 0; i < a->n; i++) {
-		am_out_byte(o, (uint8_t)hex_digits[a->p[i] >> 4]);
-		am_out_byte(o, (uint8_t)hex_digits[a->p[i] & 15]);
-	}
-}
 
 static int seq_slot(am_doc *doc, const am_clock *clock, am_objid obj, uint32_t *ret)
 {
@@ -61,52 +46,27 @@ int am_cursor(am_doc *doc, const am_view *view, am_objid obj, size_t pos, am_mov
 	} else {
 		if (move == AM_MOVE_BEFORE)
 			am_out_byte(&o, '-');
-		put_id(doc, &o, seen_id(doc, &e));
+		am_id_put(doc, &o, seen_id(doc, &e));
 	}
 	rc = am_buf_take(out, &o);
 	am_out_free(&o);
 	return rc;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool actor_is_hex(const struct am_actor *a, const char *hex, size_t n)
-{
-	if (n != a->n * 2)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (hex_value(hex[2 * i]) != a->p[i] >> 4 || hex_value(hex[2 * i + 1]) != (a->p[i] & 15))
-			return false;
-	return true;
-}
-
 static int parse_id(const am_doc *doc, const char *p, size_t n, am_id *ret)
 {
-	uint64_t ctr = 0;
-	size_t i = 0;
+	const char *hex;
+	size_t hex_n;
+	uint64_t ctr;
+	uint32_t actor;
 
-	for (; i < n && p[i] >= '0' && p[i] <= '9' && ctr <= UINT32_MAX; i++)
-		ctr = ctr * 10 + (uint64_t)(p[i] - '0');
-	if (i == 0 || i == n || p[i] != '@' || ctr > UINT32_MAX)
+	if (!am_id_split(p, n, &ctr, &hex, &hex_n) || ctr > UINT32_MAX)
 		return AM_E_CURSOR;
-	i++;
-	for (size_t k = i; k < n; k++)
-		if (hex_value(p[k]) < 0)
-			return AM_E_CURSOR;
-	for (uint32_t a = 0; a < doc->actors.v.n; a++) {
-		if (actor_is_hex(&doc->actors.v.p[a], p + i, n - i)) {
-			*ret = (am_id){(uint32_t)ctr, a};
-			return AM_OK;
-		}
-	}
-	return AM_E_CURSOR;
+	actor = am_id_actor(doc, hex, hex_n);
+	if (actor == AM_NONE)
+		return AM_E_CURSOR;
+	*ret = (am_id){(uint32_t)ctr, actor};
+	return AM_OK;
 }
 
 /* Whether element k of span s, or span s as a later write, is what is seen. The ends of
@@ -168,4 +128,85 @@ int am_cursor_position(am_doc *doc, const am_view *view, am_objid obj, const cha
 	s = elem_of(doc, s, &k);
 	*ret_pos = am_elem_position(doc, clock, s, k);
 	return AM_OK;
+}
+
+/* ---- the form in bytes ---- */
+
+enum { CURSOR_VERSION = 1, CURSOR_START = 1, CURSOR_END = 2, CURSOR_OP = 3, CURSOR_BEFORE = 1, CURSOR_AFTER = 2 };
+
+static int encode(const char *cursor, size_t n, struct am_out *o)
+{
+	bool before = n > 0 && cursor[0] == '-';
+	const char *hex;
+	size_t hex_n;
+	uint64_t ctr;
+
+	am_out_byte(o, CURSOR_VERSION);
+	if (n == 1 && (cursor[0] == 's' || cursor[0] == 'e')) {
+		am_out_byte(o, cursor[0] == 's' ? CURSOR_START : CURSOR_END);
+		return o->err;
+	}
+	if (!am_id_split(cursor + before, n - before, &ctr, &hex, &hex_n))
+		return AM_E_CURSOR;
+	am_out_byte(o, CURSOR_OP);
+	am_out_uleb(o, hex_n / 2);
+	for (size_t i = 0; i < hex_n; i += 2)
+		am_out_byte(o, am_hex_byte(hex + i));
+	am_out_uleb(o, ctr);
+	am_out_byte(o, before ? CURSOR_BEFORE : CURSOR_AFTER);
+	return o->err;
+}
+
+/* Version 0 had neither ends nor cursors that go to what is before. */
+static int decode(struct am_in *in, struct am_out *o)
+{
+	const uint8_t *version, *kind, *actor, *move;
+	size_t actor_n;
+	uint64_t ctr;
+	char num[24];
+
+	if (am_in_bytes(in, 1, &version) || *version > CURSOR_VERSION)
+		return AM_E_CURSOR;
+	if (*version && am_in_bytes(in, 1, &kind))
+		return AM_E_CURSOR;
+	if (*version && (*kind == CURSOR_START || *kind == CURSOR_END)) {
+		am_out_byte(o, *kind == CURSOR_START ? 's' : 'e');
+		return in->p == in->end ? o->err : AM_E_CURSOR;
+	}
+	if ((*version && *kind != CURSOR_OP) || am_in_block(in, &actor, &actor_n) || am_in_uleb(in, &ctr))
+		return AM_E_CURSOR;
+	if (*version && (am_in_bytes(in, 1, &move) || (*move != CURSOR_BEFORE && *move != CURSOR_AFTER)))
+		return AM_E_CURSOR;
+	if (in->p != in->end)
+		return AM_E_CURSOR;
+	if (*version && *move == CURSOR_BEFORE)
+		am_out_byte(o, '-');
+	am_out_put(o, num, (size_t)snprintf(num, sizeof num, "%llu@", (unsigned long long)ctr));
+	am_hex_put(o, actor, actor_n);
+	return o->err;
+}
+
+int am_cursor_encode(const char *cursor, size_t n, am_buf *out)
+{
+	am_allocator a = am_mem_allocator(&out->a);
+	struct am_out o = {.a = &a};
+	int rc = encode(cursor, n, &o);
+
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	am_out_free(&o);
+	return rc;
+}
+
+int am_cursor_decode(const void *p, size_t n, am_buf *out)
+{
+	am_allocator a = am_mem_allocator(&out->a);
+	struct am_out o = {.a = &a};
+	struct am_in in = am_in_of(p, n);
+	int rc = decode(&in, &o);
+
+	if (rc == AM_OK)
+		rc = am_buf_take(out, &o);
+	am_out_free(&o);
+	return rc;
 }

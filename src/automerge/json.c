@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "automerge/id.h"
 #include "automerge/sequence.h"
 #include "automerge/view.h"
 
@@ -256,15 +257,8 @@ static int step_list(struct json *j, struct frame *f)
 
 static void put_op_id(struct json *j, am_id id)
 {
-	const struct am_actor *a = &j->doc->actors.v.p[id.actor];
-	char num[16];
-
-	snprintf(num, sizeof num, "\"%u@", id.ctr);
-	put_str(&j->o, num);
-	for (size_t i = 0; i < a->n; i++) {
-		snprintf(num, sizeof num, "%02x", a->p[i]);
-		put_str(&j->o, num);
-	}
+	am_out_byte(&j->o, '"');
+	am_id_put(j->doc, &j->o, id);
 	put_str(&j->o, "\":");
 }
 

@@ -247,6 +247,7 @@ struct spans {
 	AM_VEC(uint32_t) now, next;  /* begins in force, by name; of the run, and from here on */
 	AM_VEC(am_mark_range) out;
 	struct am_out text;
+	size_t pos, from;            /* in text units: where we are, where the run began */
 	bool stale;                  /* `next` is not what `set` says */
 	am_span_fn fn;
 	void *ctx;
@@ -255,7 +256,8 @@ struct spans {
 static int flush_text(struct spans *z)
 {
 	const struct am_ops *ops = z->doc->ops;
-	am_span_view v = {.text = (const char *)z->text.p, .text_n = z->text.n, .n_marks = z->now.n};
+	am_span_view v = {.index = z->from, .text = (const char *)z->text.p, .text_n = z->text.n,
+			  .n_marks = z->now.n};
 
 	if (z->text.err)
 		return z->text.err;
@@ -322,12 +324,16 @@ static int span_piece(struct spans *z, const struct am_piece *p)
 		return am_mark_set_meet(z->doc, &z->set, p->s);
 	}
 	if (x->action == AM_ACT_MAKE_MAP) {
-		am_span_view v = {.is_block = true, .block = x->id};
+		am_span_view v = {.is_block = true, .index = z->pos, .block = x->id};
+		z->pos += p->w;
 		rc = flush_text(z);
 		return rc ? rc : z->fn(z->ctx, &v);
 	}
 	if (z->stale)
 		rc = renew_marks(z);
+	if (!z->text.n)
+		z->from = z->pos;
+	z->pos += p->w;
 	am_piece_text(z->doc, p, &t, &n);
 	am_out_put(&z->text, t, n);
 	return rc;

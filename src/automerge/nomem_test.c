@@ -500,6 +500,29 @@ static int call_spans_update(struct bench *b)
 	return am_spans_update(b->doc, b->text, spans, 3, AM_EXPAND_AFTER, &expand, 1);
 }
 
+static int call_trees(struct bench *b, int which)
+{
+	am_value v = word();
+	am_tree inner[] = {{.key = "x", .key_n = 1, .value = v}, {.key = "w", .key_n = 1, .value = {.type = AM_LIST}}};
+	am_tree kids[] = {{.key = "t", .key_n = 1, .value = {.type = AM_TEXT, .s = v.s}},
+			  {.key = "m", .key_n = 1, .value = {.type = AM_MAP}, .children = inner, .n_children = 2},
+			  {.key = "v", .key_n = 1, .value = v}};
+	am_tree tree = {.value = {.type = AM_MAP}, .children = kids, .n_children = 3};
+
+	switch (which) {
+	case 0: return am_map_put_tree(b->doc, b->map, "k", 1, &tree, NULL);
+	case 1: return am_list_insert_tree(b->doc, b->list, 20, &tree, NULL);
+	case 2: return am_list_put_tree(b->doc, b->list, 2, &tree, NULL);
+	case 3: return am_map_put_trees(b->doc, b->map, kids, 3);
+	default: return am_list_splice_trees(b->doc, b->list, 3, 4, kids, 3);
+	}
+}
+CALL(map_put_tree, call_trees(b, 0))
+CALL(list_insert_tree, call_trees(b, 1))
+CALL(list_put_tree, call_trees(b, 2))
+CALL(map_put_trees, call_trees(b, 3))
+CALL(list_splice_trees, call_trees(b, 4))
+
 static void setup_fresh_actor(struct bench *b)
 {
 	setup_rich(b);
@@ -575,14 +598,38 @@ static int call_object_type(struct bench *b)
 	return am_object_type(b->doc, b->text, &type);
 }
 
-static int call_parent(struct bench *b)
+static int one_item(void *ctx, const am_item *i)
 {
-	const char *key;
-	size_t n, index;
-	am_objid parent;
-
-	return am_parent(b->doc, b->text, &parent, &key, &n, &index);
+	(void)ctx, (void)i;
+	return 0;
 }
+
+static int call_hydrate(struct bench *b)
+{
+	am_tree *tree;
+	int rc = am_hydrate(b->doc, NULL, AM_ROOT, &tree);
+
+	if (rc == AM_OK)
+		am_tree_free(tree);
+	return rc;
+}
+
+CALL(walk, am_walk(DOC, NULL, AM_ROOT, one_item, NULL))
+
+static int one_place(void *ctx, const am_place *p)
+{
+	(void)ctx, (void)p;
+	return 0;
+}
+
+CALL(parent, am_parent(DOC, NULL, b->text, &(am_place){.index = 0}))
+CALL(path, am_path(DOC, NULL, b->text, one_place, NULL))
+CALL(id_text, am_id_text(DOC, b->text, &b->out))
+CALL(id_parse, am_id_parse(DOC, "_root", 5, &made))
+CALL(id_encode, am_id_encode(DOC, b->text, &b->out))
+CALL(id_decode, am_id_decode(DOC, "", 1, &made))
+CALL(cursor_encode, (b->out.a = b->opts.alloc, am_cursor_encode("-7@01ff", 7, &b->out)))
+CALL(cursor_decode, (b->out.a = b->opts.alloc, am_cursor_decode("\1\3\2\1\xff\7\1", 7, &b->out)))
 
 static int call_diff_now(struct bench *b)
 {
@@ -869,10 +916,20 @@ static const struct {
 	{"am_join_block", setup_rich, call_join_block, 0},
 	{"am_replace_block", setup_rich, call_replace_block, 0},
 	{"am_object_update", setup_rich, call_object_update, 0},
+	{"am_map_put_tree", setup_rich, call_map_put_tree, 0},
+	{"am_list_insert_tree", setup_rich, call_list_insert_tree, 0},
+	{"am_list_put_tree", setup_rich, call_list_put_tree, 0},
+	{"am_map_put_trees", setup_rich, call_map_put_trees, 0},
+	{"am_list_splice_trees", setup_rich, call_list_splice_trees, 0},
 	{"am_spans_update", setup_rich, call_spans_update, 0},
 	{"am_view_at am_view_free", setup_rich, call_view_at, 0},
 	{"am_object_type", setup_rich, call_object_type, QUIET},
 	{"am_parent", setup_rich, call_parent, QUIET},
+	{"am_path", setup_rich, call_path, QUIET},
+	{"am_id_text", setup_rich, call_id_text, 0},
+	{"am_id_parse", setup_rich, call_id_parse, QUIET},
+	{"am_id_encode", setup_rich, call_id_encode, 0},
+	{"am_id_decode", setup_rich, call_id_decode, QUIET},
 	{"am_map_get", setup_view, call_map_get, QUIET},
 	{"am_list_get", setup_view, call_list_get, QUIET},
 	{"am_length", setup_view, call_length, QUIET},
@@ -884,7 +941,11 @@ static const struct {
 	{"am_marks", setup_rich, call_marks, 0},
 	{"am_marks_at", setup_rich, call_marks_at, 0},
 	{"am_spans", setup_rich, call_spans, 0},
+	{"am_hydrate am_tree_free", setup_rich, call_hydrate, 0},
+	{"am_walk", setup_rich, call_walk, 0},
 	{"am_cursor", setup_rich, call_cursor, 0},
+	{"am_cursor_encode", setup_rich, call_cursor_encode, 0},
+	{"am_cursor_decode", setup_rich, call_cursor_decode, 0},
 	{"am_cursor_position", setup_rich, call_cursor_position, QUIET},
 	{"am_json", setup_view, call_json, 0},
 	{"am_diff_object", setup_rich, call_diff_object, 0},

@@ -27,33 +27,52 @@ int am_object_type(const am_doc *doc, am_objid obj, am_type *ret)
 	return AM_OK;
 }
 
-int am_parent(am_doc *doc, am_objid obj, am_objid *ret_parent, const char **ret_key, size_t *ret_key_n,
-	      size_t *ret_index)
+/* What holds the object in a slot that is not the root's; *ret_up = the slot of that. */
+static void place_of(am_doc *doc, const am_clock *clock, uint32_t slot, am_place *ret, uint32_t *ret_up)
 {
 	struct am_ops *ops = doc->ops;
-	const am_clock *clock = am_scope(doc, NULL);
-	uint32_t slot = am_ops_object(ops, obj);
-	const struct am_span *x;
-	const struct am_obj *parent;
-	struct am_piece p;
+	uint32_t s = ops->obj.p[slot].span, head;
+	const struct am_span *x = &ops->span.p[s];
+	bool conflict;
 
-	if (slot == AM_NONE || slot == 0)
-		return AM_E_NOT_FOUND;
-	x = &ops->span.p[ops->obj.p[slot].span];
-	parent = &ops->obj.p[x->obj];
-	if (am_obj_is_map(parent)) {
-		*ret_key = (const char *)am_key_text(ops, x->key.ctr);
-		*ret_key_n = ops->key.p[x->key.ctr].n;
+	*ret_up = x->obj;
+	*ret = (am_place){.obj = ops->obj.p[x->obj].id, .type = (am_type)ops->obj.p[x->obj].type};
+	ret->visible = x->reg == AM_NONE ? am_op_visible(doc, clock, s)
+					 : am_reg_winner(doc, clock, x->reg, &conflict) == s;
+	if (ret->type == AM_MAP) {
+		ret->key = (const char *)am_key_text(ops, x->key.ctr);
+		ret->key_n = ops->key.p[x->key.ctr].n;
 	} else {
-		uint32_t head = x->reg == AM_NONE ? ops->obj.p[slot].span : ops->reg.p[x->reg].head;
-		if (!am_piece_at(doc, clock, head, &p))
-			return AM_E_NOT_FOUND;
-		*ret_index = am_elem_position(doc, clock, head, 0);
-		*ret_key = NULL;
-		*ret_key_n = 0;
+		head = x->reg == AM_NONE ? s : ops->reg.p[x->reg].head;
+		ret->index = am_elem_position(doc, clock, head, 0);
 	}
-	*ret_parent = parent->id;
-	return AM_OK;
+}
+
+int am_parent(am_doc *doc, const am_view *view, am_objid obj, am_place *ret)
+{
+	const am_clock *clock = am_scope(doc, view);
+	uint32_t slot, up;
+	int rc = am_obj_get(doc, clock, obj, &slot);
+
+	if (rc == AM_OK && slot == 0)
+		rc = AM_E_NOT_FOUND;
+	if (rc == AM_OK)
+		place_of(doc, clock, slot, ret, &up);
+	return rc;
+}
+
+int am_path(am_doc *doc, const am_view *view, am_objid obj, am_place_fn fn, void *ctx)
+{
+	const am_clock *clock = am_scope(doc, view);
+	am_place p;
+	uint32_t slot;
+	int rc = am_obj_get(doc, clock, obj, &slot);
+
+	while (rc == 0 && slot) {
+		place_of(doc, clock, slot, &p, &slot);
+		rc = fn(ctx, &p);
+	}
+	return rc;
 }
 
 int am_map_get(am_doc *doc, const am_view *view, am_objid obj, const char *key, size_t key_n, am_value *ret)
@@ -240,11 +259,24 @@ void am_piece_text(const am_doc *doc, const struct am_piece *p, const uint8_t **
 	}
 }
 
+void am_text_put(am_doc *doc, const am_clock *clock, uint32_t obj, struct am_out *o)
+{
+	struct am_piece p;
+
+	for (uint32_t s = am_seq_first(doc->ops, obj); s != AM_NONE; s = am_seq_next(doc->ops, s)) {
+		const uint8_t *t;
+		size_t n;
+		if (!am_piece_at(doc, clock, s, &p))
+			continue;
+		am_piece_text(doc, &p, &t, &n);
+		am_out_put(o, t, n);
+	}
+}
+
 int am_text(am_doc *doc, const am_view *view, am_objid obj, am_buf *out)
 {
 	const am_clock *clock = am_scope(doc, view);
 	struct am_out o = {.a = &doc->a};
-	struct am_piece p;
 	uint32_t slot;
 	int rc = slot_of(doc, clock, obj, false, &slot);
 
@@ -252,14 +284,7 @@ int am_text(am_doc *doc, const am_view *view, am_objid obj, am_buf *out)
 		rc = AM_E_TYPE;
 	if (rc)
 		return rc;
-	for (uint32_t s = am_seq_first(doc->ops, slot); s != AM_NONE; s = am_seq_next(doc->ops, s)) {
-		const uint8_t *t;
-		size_t n;
-		if (!am_piece_at(doc, clock, s, &p))
-			continue;
-		am_piece_text(doc, &p, &t, &n);
-		am_out_put(&o, t, n);
-	}
+	am_text_put(doc, clock, slot, &o);
 	rc = am_buf_take(out, &o);
 	am_out_free(&o);
 	return rc;

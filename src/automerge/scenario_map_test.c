@@ -130,39 +130,127 @@ static void test_what_hangs_below_a_deleted_object_may_still_be_edited(void **st
 	shows(reload(d, 'b'), "{}");
 }
 
+static int page_place(void *ctx, const am_place *at)
+{
+	struct page *p = ctx;
+
+	page_add(p, "%s", p->n ? " < " : "");
+	if (at->key)
+		page_add(p, "%.*s", (int)at->key_n, at->key);
+	else
+		page_add(p, "%zu", at->index);
+	return page_add(p, " in %s%s%u", at->visible ? "" : "not ", at->type == AM_MAP ? "map " :
+			at->type == AM_LIST ? "list " : "text ", at->obj.ctr);
+}
+
+static void lies(am_doc *d, const am_view *view, am_objid o, const char *where)
+{
+	struct page p = {.n = 0};
+
+	ok(am_path(d, view, o, page_place, &p));
+	assert_string_equal(p.s, where);
+}
+
 static void test_the_path_of_an_object(void **state)
 {
 	am_doc *d = doc('a');
-	am_objid l = put_new(d, AM_ROOT, "list", AM_LIST), m, t, up;
-	const char *key;
-	size_t n, i;
+	am_objid l = put_new(d, AM_ROOT, "list", AM_LIST), m, t;
+	am_place p;
 
 	(void)state;
 	insert(d, l, 0, num(0));
 	m = insert_new(d, l, 1, AM_MAP);
 	t = put_new(d, m, "text", AM_TEXT);
-	ok(am_parent(d, t, &up, &key, &n, &i));
-	assert_true(up.ctr == m.ctr && n == 4 && memcmp(key, "text", 4) == 0);
-	ok(am_parent(d, m, &up, &key, &n, &i));
-	assert_true(up.ctr == l.ctr && !key && i == 1);
+	ok(am_parent(d, NULL, t, &p));
+	assert_true(p.obj.ctr == m.ctr && p.type == AM_MAP && p.key_n == 4 && memcmp(p.key, "text", 4) == 0);
+	ok(am_parent(d, NULL, m, &p));
+	assert_true(p.obj.ctr == l.ctr && p.type == AM_LIST && !p.key && p.index == 1 && p.visible);
+	fails(am_parent(d, NULL, AM_ROOT, &p), AM_E_NOT_FOUND);
+	fails(am_parent(d, NULL, (am_objid){99, 0}, &p), AM_E_NOT_FOUND);
+	fails(am_path(d, NULL, (am_objid){2, 0}, page_place, NULL), AM_E_NOT_FOUND); /* a value, no object */
+	lies(d, NULL, t, "text in map 3 < 1 in list 1 < list in map 0");
+	lies(d, NULL, AM_ROOT, "");
+}
+
+static void test_the_path_of_what_is_not_seen(void **state)
+{
+	am_doc *d = doc('a'), *e;
+	am_objid l = put_new(d, AM_ROOT, "list", AM_LIST), m, t, other;
+
+	(void)state;
+	insert(d, l, 0, num(0));
+	m = insert_new(d, l, 1, AM_MAP);
+	insert(d, l, 2, num(2));
+	t = put_new(d, m, "text", AM_TEXT);
+	commit(d);
+	e = fork_as(d, 'b');
 	ok(am_list_delete(d, l, 1));
-	fails(am_parent(d, m, &up, &key, &n, &i), AM_E_NOT_FOUND);
-	fails(am_parent(d, AM_ROOT, &up, &key, &n, &i), AM_E_NOT_FOUND);
+	lies(d, NULL, m, "1 in not list 1 < list in map 0");
+	lies(d, NULL, t, "text in map 3 < 1 in not list 1 < list in map 0");
+	ok(am_list_delete(d, l, 0));
+	lies(d, NULL, m, "0 in not list 1 < list in map 0");
+	/* Beaten by another value, which the deleter did not see. */
+	ok(am_list_put_object(e, l, 1, AM_MAP, &other));
+	meet(d, e);
+	lies(d, NULL, t, "text in map 3 < 0 in not list 1 < list in map 0");
+	lies(e, NULL, other, "0 in list 1 < list in map 0");
+}
+
+static void test_the_path_in_the_past(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid l = put_new(d, AM_ROOT, "list", AM_LIST), m = insert_new(d, l, 0, AM_MAP), late;
+	struct heads old;
+	am_view *then;
+	am_place p;
+
+	(void)state;
+	commit(d);
+	old = heads(d);
+	insert(d, l, 0, num(0));
+	late = put_new(d, m, "late", AM_TEXT);
+	commit(d);
+	put(d, AM_ROOT, "list", num(0));
+	then = view_of(d, old);
+	lies(d, then, m, "0 in list 1 < list in map 0");
+	lies(d, NULL, m, "1 in list 1 < list in not map 0");
+	fails(am_parent(d, then, late, &p), AM_E_NOT_FOUND);
+	fails(am_path(d, then, late, page_place, NULL), AM_E_NOT_FOUND);
+	am_view_free(then);
+	ok(am_begin_at(d, old.h, old.n));
+	lies(d, NULL, m, "0 in list 1 < list in map 0");
+	ok(am_rollback(d));
+}
+
+static int stop_at_once(void *ctx, const am_place *at)
+{
+	(void)at;
+	return ++*(int *)ctx + 6;
+}
+
+static void test_a_path_may_be_left(void **state)
+{
+	am_doc *d = doc('a');
+	am_objid m = put_new(d, put_new(d, AM_ROOT, "m", AM_MAP), "m", AM_MAP);
+	int calls = 0;
+
+	(void)state;
+	assert_int_equal(am_path(d, NULL, m, stop_at_once, &calls), 7);
+	assert_int_equal(calls, 1);
 }
 
 /* In a document that has no other name. */
 static void test_the_empty_key_is_a_key_like_others(void **state)
 {
 	am_doc *d = doc('a'), *other;
-	am_objid t = put_new(d, AM_ROOT, "", AM_TEXT), up;
-	const char *key;
-	size_t n, i;
+	am_objid t = put_new(d, AM_ROOT, "", AM_TEXT);
+	am_place p;
 
 	(void)state;
 	commit(d);
 	other = reload(d, 'b');
-	ok(am_parent(other, t, &up, &key, &n, &i));
-	assert_true(key && n == 0);
+	ok(am_parent(other, NULL, t, &p));
+	assert_true(p.key && p.key_n == 0);
 	differs(other, (struct heads){.n = 0}, heads(other), "put . \"\"");
 	put(d, AM_ROOT, "", num(2));
 	ok(am_merge(other, d));
@@ -637,19 +725,17 @@ static void test_a_value_read_is_a_key(void **state)
 static void test_a_key_read_is_a_key_and_a_value(void **state)
 {
 	am_doc *d = full();
-	am_objid parent;
-	const char *key;
-	size_t n, index;
+	am_place p;
 	am_value v;
 
 	(void)state;
-	ok(am_parent(d, at(d, "text"), &parent, &key, &n, &index));
-	v = am_str(key, n);
-	ok(am_map_put(d, AM_ROOT, key + 1, n - 1, &v)); /* part of one is another */
+	ok(am_parent(d, NULL, at(d, "text"), &p));
+	v = am_str(p.key, p.key_n);
+	ok(am_map_put(d, AM_ROOT, p.key + 1, p.key_n - 1, &v)); /* part of one is another */
 	holds(d, AM_ROOT, "ext", "text");
-	ok(am_parent(d, at(d, "list"), &parent, &key, &n, &index));
-	v = am_str(key, n);
-	ok(am_mark(d, at(d, "text"), 0, 1, AM_EXPAND_NONE, key + 1, n - 1, &v));
+	ok(am_parent(d, NULL, at(d, "list"), &p));
+	v = am_str(p.key, p.key_n);
+	ok(am_mark(d, at(d, "text"), 0, 1, AM_EXPAND_NONE, p.key + 1, p.key_n - 1, &v));
 	marked(d, "text", "0-1 ist=list");
 	marked(reload(d, 'b'), "text", "0-1 ist=list");
 }
@@ -667,6 +753,9 @@ int main(void)
 		scenario(test_a_new_object_takes_the_place_of_the_old),
 		scenario(test_what_hangs_below_a_deleted_object_may_still_be_edited),
 		scenario(test_the_path_of_an_object),
+		scenario(test_the_path_of_what_is_not_seen),
+		scenario(test_the_path_in_the_past),
+		scenario(test_a_path_may_be_left),
 		scenario(test_the_empty_key_is_a_key_like_others),
 		scenario(test_edits_of_the_wrong_kind_are_refused),
 		scenario(test_rolling_back_leaves_no_trace),

@@ -477,6 +477,129 @@ static void test_patches_between_branches(void **state)
 	differs(a, of_b, of_a, "put .a 1; del .b");
 }
 
+/* ---- ids and cursors outside of a document ---- */
+
+static void is_called(am_doc *d, am_objid id, const char *name)
+{
+	am_buf text = {0}, bytes = {0};
+	am_objid again;
+
+	ok(am_id_text(d, id, &text));
+	assert_int_equal(text.n, strlen(name));
+	assert_memory_equal(text.p, name, text.n);
+	ok(am_id_parse(d, name, text.n, &again));
+	assert_memory_equal(&again, &id, sizeof id);
+	ok(am_id_encode(d, id, &bytes));
+	again = (am_objid){77, 77};
+	ok(am_id_decode(d, bytes.p, bytes.n, &again));
+	assert_memory_equal(&again, &id, sizeof id);
+	am_buf_free(&text);
+	am_buf_free(&bytes);
+}
+
+/* Actor indices differ between replicas, names do not. */
+static void test_ids_have_names(void **state)
+{
+	am_doc *d = doc('b'), *e;
+	am_objid m = put_new(d, AM_ROOT, "m", AM_MAP), t;
+	am_value v;
+
+	(void)state;
+	is_called(d, AM_ROOT, "_root");
+	is_called(d, m, "1@62");
+	commit(d);
+	e = doc('a');
+	put(e, AM_ROOT, "x", num(1));
+	ok(am_merge(e, d));
+	t = put_new(e, at(e, "m"), "t", AM_TEXT);
+	is_called(e, at(e, "m"), "1@62");
+	is_called(e, t, "2@61");
+	ok(am_map_get(e, NULL, AM_ROOT, K("x"), &v));
+	is_called(e, v.id, "1@61"); /* a value, no object */
+	ok(am_merge(d, e));
+	ok(am_map_get(d, NULL, at(d, "m"), K("t"), &v));
+	assert_true(v.id.actor != t.actor);
+	is_called(d, v.id, "2@61");
+}
+
+static void test_what_is_no_id(void **state)
+{
+	static const char *const bad[] = {"", "_", "root", "_roots", "@", "@61", "1", "1@6", "1@6x", "-1@61", "+1@61",
+					  " 1@61", "1@61 ", "18446744073709551616@61"};
+	static const char *const absent[] = {"3@61", "2@61", "0@61", "1@62", "1@", "4294967297@61",
+					     "18446744073709551615@61"};
+	am_doc *d = doc('a');
+	am_objid id = {7, 7};
+	am_buf b = {0};
+
+	(void)state;
+	put(d, AM_ROOT, "x", num(1));
+	drop(d, AM_ROOT, "x"); /* 2@61: a deletion */
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		fails(am_id_parse(d, bad[i], strlen(bad[i]), &id), AM_E_FORMAT);
+	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+		fails(am_id_parse(d, absent[i], strlen(absent[i]), &id), AM_E_NOT_FOUND);
+	fails(am_id_decode(d, "", 0, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\0\0", 2, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\1", 1, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\x20", 1, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\x10\1a\0", 4, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\x10\1a\0\1\0", 6, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\x10\2a\0\1", 5, &id), AM_E_FORMAT);
+	fails(am_id_decode(d, "\x10\1b\0\1", 5, &id), AM_E_NOT_FOUND);
+	fails(am_id_decode(d, "\x10\1a\0\3", 5, &id), AM_E_NOT_FOUND);
+	fails(am_id_text(d, (am_objid){1, 9}, &b), AM_E_NOT_FOUND);
+	fails(am_id_encode(d, (am_objid){1, 9}, &b), AM_E_NOT_FOUND);
+	assert_true(id.ctr == 7 && !b.p);
+	ok(am_id_decode(d, "\x10\1a\x7\1", 5, &id)); /* whatever the index in it */
+	assert_int_equal(id.ctr, 1);
+	ok(am_id_parse(d, "0001@61", 7, &id));
+}
+
+static void travels_as(const char *cursor, const char *bytes, size_t n)
+{
+	am_buf b = {0};
+
+	ok(am_cursor_encode(cursor, strlen(cursor), &b));
+	assert_int_equal(b.n, n);
+	assert_memory_equal(b.p, bytes, n);
+	ok(am_cursor_decode(bytes, n, &b));
+	assert_int_equal(b.n, strlen(cursor));
+	assert_memory_equal(b.p, cursor, b.n);
+	am_buf_free(&b);
+}
+
+static void test_cursors_in_bytes(void **state)
+{
+	am_buf b = {0};
+
+	(void)state;
+	travels_as("s", "\1\1", 2);
+	travels_as("e", "\1\2", 2);
+	travels_as("7@61ff", "\1\3\2\x61\xff\7\2", 7);
+	travels_as("-300@61", "\1\3\1\x61\xac\2\1", 7);
+	travels_as("7@", "\1\3\0\7\2", 5);
+	ok(am_cursor_decode("\0\1\x61\7", 4, &b)); /* of old */
+	assert_true(b.n == 4 && memcmp(b.p, "7@61", 4) == 0);
+	fails(am_cursor_encode("", 0, &b), AM_E_CURSOR);
+	fails(am_cursor_encode("-", 1, &b), AM_E_CURSOR);
+	fails(am_cursor_encode("x", 1, &b), AM_E_CURSOR);
+	fails(am_cursor_encode("--7@61", 6, &b), AM_E_CURSOR);
+	fails(am_cursor_encode("7@6", 3, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("", 0, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1", 1, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\2\1", 2, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\4", 2, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\1\1", 3, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\3\1\x61\7", 5, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\3\1\x61\7\3", 6, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\3\1\x61\7\2\2", 7, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\1\3\xff\x61\7\2", 6, &b), AM_E_CURSOR);
+	fails(am_cursor_decode("\0\1\x61\7\2", 5, &b), AM_E_CURSOR);
+	assert_true(b.n == 4);
+	am_buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +629,9 @@ int main(void)
 		scenario(test_nothing_is_said_of_what_cannot_be_seen),
 		scenario(test_patches_of_one_object),
 		scenario(test_patches_between_branches),
+		scenario(test_ids_have_names),
+		scenario(test_what_is_no_id),
+		scenario(test_cursors_in_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

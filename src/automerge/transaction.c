@@ -384,7 +384,7 @@ static void op_value(am_op *op, const struct am_scalar *s)
 	op->val = s->p;
 }
 
-static int make_action(am_type type, uint8_t *ret)
+int am_make_action(am_type type, uint8_t *ret)
 {
 	switch (type) {
 	case AM_MAP:
@@ -551,7 +551,7 @@ static int put_scalar(struct am_edit *e, struct slot *t, const am_value *v)
 
 static int put_object(struct am_edit *e, struct slot *t, am_type type, am_objid *ret)
 {
-	int rc = make_action(type, &t->op.action);
+	int rc = am_make_action(type, &t->op.action);
 
 	if (rc == AM_OK)
 		rc = slot_refs(e, t, true);
@@ -777,7 +777,7 @@ int am_edit_insert_object(struct am_edit *e, size_t pos, am_type type, am_objid 
 {
 	am_op op = {.run = 1};
 	struct spot at;
-	int rc = make_action(type, &op.action);
+	int rc = am_make_action(type, &op.action);
 
 	if (rc == AM_OK)
 		rc = find_spot(e, pos, &at);
@@ -954,8 +954,7 @@ static int delete_at(struct am_edit *e, size_t pos, size_t del)
 	return AM_OK;
 }
 
-/* Turns a negative count into one that starts further left. */
-static int normalize_del(size_t *pos, ptrdiff_t del, size_t *ret_del)
+int am_edit_del(size_t *pos, ptrdiff_t del, size_t *ret_del)
 {
 	if (del < 0) {
 		size_t back = (size_t)0 - (size_t)del;
@@ -1041,7 +1040,7 @@ int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const c
 	if (rc)
 		return rc;
 	heap = (uintptr_t)e.ops->heap.p;
-	rc = normalize_del(&pos, del, &count);
+	rc = am_edit_del(&pos, del, &count);
 	if (rc == AM_OK)
 		rc = reserve_bytes(&e, n);
 	if (rc == AM_OK) { /* which may have been read from this document */
@@ -1077,7 +1076,7 @@ int am_list_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const a
 
 	if (rc)
 		return rc;
-	rc = normalize_del(&pos, del, &count);
+	rc = am_edit_del(&pos, del, &count);
 	if (rc == AM_OK)
 		rc = find_spot(&e, pos, &at);
 	if (rc == AM_OK)

@@ -41,6 +41,11 @@ struct am_scalar {
 /* AM_E_TYPE for objects, AM_E_FORMAT for invalid UTF-8. */
 int am_scalar_encode(const am_value *v, struct am_scalar *ret);
 
+/* The operation that makes an object; AM_E_TYPE, AM_E_UNSUPPORTED. */
+int am_make_action(am_type type, uint8_t *ret);
+
+/* Turns a negative count of deletions into one that starts further left. */
+int am_edit_del(size_t *pos, ptrdiff_t del, size_t *ret_del);
 /* Splices; the edit is begun. */
 int am_edit_text(struct am_edit *e, size_t pos, size_t del, const uint8_t *text, size_t n);
 int am_edit_insert_object(struct am_edit *e, size_t pos, am_type type, am_objid *ret);

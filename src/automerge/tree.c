@@ -162,6 +162,20 @@ static int child_order(const void *p, const void *q)
 	return key_order(a->key, a->key_n, b->key, b->key_n);
 }
 
+int am_tree_sort(const am_doc *doc, const am_tree *v, size_t n, const am_tree ***ret)
+{
+	const am_tree **sorted = am_mem_realloc(&doc->a, NULL, n + 1, sizeof *sorted);
+
+	if (!sorted)
+		return AM_E_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &v[i];
+	if (n > 1)
+		qsort(sorted, n, sizeof *sorted, child_order);
+	*ret = sorted;
+	return AM_OK;
+}
+
 /* Keys of a map that the tree does not name, each a size_t and its bytes. */
 struct surplus {
 	const am_tree *const *child; /* sorted */
@@ -204,17 +218,12 @@ static int delete_surplus(am_doc *doc, am_objid id, const struct am_out *keys)
 	return rc;
 }
 
-/* Ascending by key, so that the same tree makes the same operations everywhere. */
 static int store_map(am_doc *doc, pair_list *todo, am_objid id, const am_tree *t)
 {
 	struct surplus s = {.n = t->n_children, .keys.a = &doc->a};
-	const am_tree **child = am_mem_realloc(&doc->a, NULL, t->n_children + 1, sizeof *child);
-	int rc = child ? AM_OK : AM_E_NOMEM;
+	const am_tree **child = NULL;
+	int rc = am_tree_sort(doc, t->children, t->n_children, &child);
 
-	for (size_t i = 0; i < t->n_children && rc == AM_OK; i++)
-		child[i] = &t->children[i];
-	if (rc == AM_OK && t->n_children > 1)
-		qsort(child, t->n_children, sizeof *child, child_order);
 	s.child = child;
 	if (rc == AM_OK)
 		rc = am_map_each(doc, NULL, id, note_surplus, &s);

@@ -32,6 +32,9 @@ int64_t am_counter_at(const am_doc *doc, const am_clock *clock, uint32_t s);
 /* What a piece of a text reads as. */
 void am_piece_text(const am_doc *doc, const struct am_piece *p, const uint8_t **ret_p, size_t *ret_n);
 
+/* The whole text of a slot, appended. */
+void am_text_put(am_doc *doc, const am_clock *clock, uint32_t obj, struct am_out *o);
+
 /* An element found by position. */
 struct am_elem {
 	struct am_piece piece; /* it lies in this one ... */

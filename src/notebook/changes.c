@@ -61,34 +61,27 @@ struct patch_path {
 	size_t depth; /* keys on the whole way, the patch's own included */
 };
 
+/* One more key in front of those that are there. */
+static void path_under(struct patch_path *p, const char *key, size_t n)
+{
+	memmove(p->key + 1, p->key, 2 * sizeof *p->key);
+	memmove(p->n + 1, p->n, 2 * sizeof *p->n);
+	p->key[0] = key;
+	p->n[0] = n;
+	p->depth++;
+}
+
+static int note_place(void *ctx, const am_place *place)
+{
+	path_under(ctx, place->key, place->key_n);
+	return 0;
+}
+
 static int path_of(am_doc *doc, const am_patch *p, struct patch_path *ret)
 {
-	am_objid obj = p->obj;
-	const char *key = p->key;
-	size_t key_n = p->key_n;
-
 	*ret = (struct patch_path){0};
-	for (;;) {
-		size_t index;
-		int r;
-
-		ret->key[2] = ret->key[1];
-		ret->n[2] = ret->n[1];
-		ret->key[1] = ret->key[0];
-		ret->n[1] = ret->n[0];
-		ret->key[0] = key;
-		ret->n[0] = key_n;
-		ret->depth++;
-		if (obj.ctr == 0)
-			return 0;
-		if (ret->depth > UINT16_MAX)
-			return -EINVAL;
-		key = NULL;
-		key_n = 0;
-		r = am_parent(doc, obj, &obj, &key, &key_n, &index);
-		if (r < 0 && r != AM_E_NOT_FOUND)
-			return am_errno(r);
-	}
+	path_under(ret, p->key, p->key_n);
+	return am_errno(am_path(doc, NULL, p->obj, note_place, ret));
 }
 
 static bool key_is(const struct patch_path *path, size_t i, const char *name)

@@ -89,38 +89,14 @@ int oracle_hashes(struct oracle *o, const char *key, am_hash **ret, size_t *ret_
 	return 0;
 }
 
-static int find_object(am_doc *doc, const char *text, am_objid *ret)
-{
-	uint8_t want[256];
-	const char *at = strchr(text, '@');
-	char *end;
-	unsigned long ctr = strtoul(text, &end, 10);
-	size_t n = at ? strlen(at + 1) / 2 : 0;
-	if (!at || end != at || n > sizeof want || hex_decode(want, n, at + 1, strlen(at + 1)))
-		return AM_E_NOT_FOUND;
-	size_t actor_n;
-	const uint8_t *actor;
-	for (uint32_t i = 0; (actor = am_actor_bytes(doc, i, &actor_n)); i++) {
-		if (actor_n == n && !memcmp(actor, want, n)) {
-			*ret = (am_objid){(uint32_t)ctr, i};
-			return 0;
-		}
-	}
-	return AM_E_NOT_FOUND;
-}
-
 int oracle_object(struct oracle *o, am_doc *doc, const char *key, am_objid *ret)
 {
 	const char *text;
 	if (json_get_str(o->req, key, &text))
 		return oracle_bad(o, "an object is missing");
-	if (!strcmp(text, "_root")) {
-		*ret = AM_ROOT;
-		return 0;
-	}
 	if (text[0] == '$')
 		text = map_get(&o->handles, text + 1);
-	return text ? find_object(doc, text, ret) : AM_E_NOT_FOUND;
+	return text && am_id_parse(doc, text, strlen(text), ret) == AM_OK ? AM_OK : AM_E_NOT_FOUND;
 }
 
 static am_type type_of_name(const char *name)
@@ -189,16 +165,10 @@ void oracle_put_hash(struct oracle *o, const am_hash *h)
 
 static void append_id(struct buf *out, am_doc *doc, am_objid id)
 {
-	if (!id.ctr) {
-		buf_append_str(out, "_root");
-		return;
-	}
-	size_t n = 0;
-	const uint8_t *actor = am_actor_bytes(doc, id.actor, &n);
-	buf_printf(out, "%" PRIu32 "@", id.ctr);
-	char *to = (char *)buf_reserve(out, 2 * n + 1);
-	hex_encode(to, actor, n);
-	out->n += 2 * n;
+	am_buf text = {0};
+	if (am_id_text(doc, id, &text) == AM_OK)
+		buf_append(out, text.p, text.n);
+	am_buf_free(&text);
 }
 
 void oracle_put_id(struct buf *out, am_doc *doc, am_objid id)
