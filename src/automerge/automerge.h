@@ -199,6 +199,15 @@ AM_API int am_fork(am_doc *doc, am_doc **ret);
 AM_API int am_fork_at(am_doc *doc, const am_hash *heads, size_t n, am_doc **ret);
 /* Applies to dst what it lacks of src. */
 AM_API int am_merge(am_doc *dst, am_doc *src);
+/* A document of the same shape whose content is not to be recognised: to show somebody a
+ * fault without showing them the document. The same changes, operations, ids, sequence
+ * numbers, dependencies and order of actors; texts, keys, mark names and messages as long
+ * in every text unit but clusters, with white space and control characters where they were
+ * in texts and values; equal keys stay equal. Other actors (16 bytes), times, numbers,
+ * booleans, bytes and hashes; authors are gone. Everything comes from the seed (ChaCha20):
+ * who keeps it to himself keeps the content to himself but for those shapes; the same seed
+ * gives the same document. Queued changes are left out. The actor is unset. */
+AM_API int am_anonymize(am_doc *doc, const uint8_t seed[32], am_doc **ret);
 
 /* Any bytes, up to 1 MiB. Commits first. */
 AM_API int am_set_actor(am_doc *doc, const void *actor, size_t n);
@@ -246,6 +255,14 @@ AM_API bool am_covers(am_doc *doc, const am_hash *of, size_t n_of, const am_hash
 /* Hashes that queued changes wait for and those of `heads` not known, sorted. */
 AM_API int am_missing_deps(am_doc *doc, const am_hash *heads, size_t n, am_hash **ret, size_t *ret_n); /* am_hashes_free */
 AM_API void am_hashes_free(am_doc *doc, am_hash *hashes);
+/* Changes that are neither among nor behind `have`, in application order; unknown hashes
+ * in `have` are ignored. am_hashes_free. */
+AM_API int am_changes_since(am_doc *doc, const am_hash *have, size_t n, am_hash **ret, size_t *ret_n);
+/* Changes of `other` that doc lacks (am_merge would apply them), in other's application
+ * order. Commits in both first. am_hashes_free with doc. */
+AM_API int am_changes_added(am_doc *doc, am_doc *other, am_hash **ret, size_t *ret_n);
+/* The newest change of the document's own actor; AM_E_NOT_FOUND when it has made none. */
+AM_API int am_last_local_change(am_doc *doc, size_t *ret_i);
 
 typedef struct {
 	am_hash hash;
@@ -264,6 +281,27 @@ AM_API int am_change_find(am_doc *doc, const am_hash *hash, size_t *ret_i);
 AM_API int am_change_of(am_doc *doc, am_objid op, size_t *ret_i);
 /* The plain chunk of one change. */
 AM_API int am_change_bytes(am_doc *doc, size_t i, am_buf *out);
+
+/* Fragments: the history in pieces that replicas with the same history cut at the same
+ * places, for stores that keep them by name (experimental in the crate). A change has a
+ * level: the zero bytes its hash begins with, so that one of 256 has one or more. One with
+ * a level is the head of a fragment, its members those behind it that are behind no
+ * fragment of its level or above; a fragment of a higher level takes the place of those
+ * behind it that are lower. A change behind no fragment is one by itself, of level 0. */
+typedef struct {
+	am_hash head;
+	size_t level;
+	const am_hash *boundary; size_t n_boundary;       /* where it ends: heads of the fragments of its level or
+							     above behind it, newest first; level 0: dependencies */
+	const am_hash *checkpoints; size_t n_checkpoints; /* members with a level, but the head */
+	const am_hash *members; size_t n_members;         /* head first, then backwards (am_save_bundle packs them) */
+} am_fragment_info;
+typedef int (*am_fragment_fn)(void *ctx, const am_fragment_info *f);
+/* Those with levels from min_level to max_level (SIZE_MAX: no end): oldest head first, then those
+ * of level 0 from the oldest on. Looks at the whole history. */
+AM_API int am_fragments(am_doc *doc, size_t min_level, size_t max_level, am_fragment_fn fn, void *ctx);
+/* The one with this head; of level 0: any change. AM_E_NOT_FOUND: not known, or a higher one took its place. */
+AM_API int am_fragment(am_doc *doc, const am_hash *head, am_fragment_fn fn, void *ctx);
 
 /* ---- values --------------------------------------------------------------------------------- */
 
@@ -308,6 +346,9 @@ AM_API int am_begin_at(am_doc *doc, const am_hash *at, size_t n); /* unknown has
 AM_API bool am_in_transaction(const am_doc *doc);
 /* Operations that am_commit would make a change of; without any it makes none. 0 when none is open. */
 AM_API size_t am_pending_ops(const am_doc *doc);
+/* What the open transaction is based on, sorted: the heads given to am_begin_at, or the current
+ * ones; these also when none is open. Commits nothing. Borrowed until the next change or am_commit. */
+AM_API const am_hash *am_base_heads(const am_doc *doc, size_t *ret_n);
 /* Closes the transaction. Without pending operations nothing is created and
  * *ret_hash (may be NULL) is all zero. */
 AM_API int am_commit(am_doc *doc, const char *message, size_t message_n, int64_t time, am_hash *ret_hash);
@@ -565,21 +606,36 @@ AM_API const am_hash *am_sync_their_heads(const am_sync *s, size_t *ret_n, bool 
 AM_API const am_hash *am_sync_shared_heads(const am_sync *s, size_t *ret_n);
 /* True when the peer's last heads equal the document's. */
 AM_API bool am_sync_in_sync(am_doc *doc, const am_sync *s);
+/* True when the peer is known to have all of the document: the shared heads are its heads. */
+AM_API bool am_sync_has_our_changes(am_doc *doc, const am_sync *s);
 AM_API bool am_sync_in_flight(const am_sync *s);
 
 /* A decoded message, for tools and tests. */
 typedef struct {
+	const am_hash *last_sync; size_t n_last_sync;
+	const uint8_t *bloom; size_t bloom_n; /* a filter (am_bloom_has_hash) of the changes since; 0: of none */
+} am_message_have;
+typedef struct {
 	int version; /* 1 or 2 */
 	const am_hash *heads; size_t n_heads;
 	const am_hash *need; size_t n_need;
-	size_t n_have;
+	const am_message_have *have; size_t n_have;
 	const uint8_t *changes; size_t changes_n; /* all change entries, concatenated */
-	size_t n_changes;                         /* entries */
-	bool has_flags; uint8_t flags;
+	const size_t *change_sizes; size_t n_changes; /* bytes of each entry */
+	bool has_flags;              /* capabilities are named (crate 0.5.4) ... */
+	bool has_bits; uint8_t flags; /* ... and there are bits (crate 0.9): these, 0 .. 127 */
 	void *mem;
 } am_message;
 AM_API int am_message_decode(const void *p, size_t n, const am_allocator *a, am_message *ret);
 AM_API void am_message_free(am_message *m, const am_allocator *a);
+/* The inverse; mem is not looked at. AM_E_FORMAT: no such version, sizes that are not those of
+ * `changes`, a broken filter, flags without has_flags or above 127. */
+AM_API int am_message_encode(const am_message *m, const am_allocator *a, am_buf *out);
+
+/* Bloom filters of messages, by hand. No hashes: no bytes. AM_E_LIMIT: more than 400 million. */
+AM_API int am_bloom_make(const am_hash *hashes, size_t n, const am_allocator *a, am_buf *out);
+/* False: certainly not among those it was made of; true: one in 100 times neither. AM_E_FORMAT: no filter. */
+AM_API int am_bloom_has_hash(const void *p, size_t n, const am_hash *hash, bool *ret);
 
 /* ---- single changes, for tools -------------------------------------------------------------- */
 
@@ -600,6 +656,18 @@ AM_API void am_change_view_free(am_change_view *c);
 AM_API const am_change_info *am_change_view_info(const am_change_view *c);
 AM_API const uint8_t *am_change_view_actor(const am_change_view *c, uint32_t index, size_t *ret_n);
 AM_API size_t am_change_view_ops(const am_change_view *c, const am_op_view **ret);
+
+typedef struct { const uint8_t *p; size_t n; } am_actor_id;
+/* The inverse: the plain chunk of a change. Of `info` its actor, seq, start_op, time, message,
+ * deps (in this order) and extra are written, an author only as it stands in extra (am_set_author
+ * says how). Actor index 0 in the operations is the change's own, i is others[i - 1]; those that no
+ * operation names are left out. Operations get the ids start_op, start_op + 1, ..., whatever stands in
+ * theirs; pred ascends by counter, then by actor bytes. ret_hash may be NULL. A change that am_change_decode
+ * would refuse is not made: AM_E_BAD_REF when an operation names an actor that is not there; AM_E_TYPE
+ * when a value is none for the action (of those that make an object it is that type or AM_NULL);
+ * AM_E_LIMIT; else AM_E_FORMAT. */
+AM_API int am_change_encode(const am_change_info *info, const am_actor_id *others, size_t n_others,
+			    const am_op_view *ops, size_t n_ops, const am_allocator *a, am_hash *ret_hash, am_buf *out);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #define BITS_PER_ENTRY 10
 #define PROBES 7
 #define MAX_PROBES 64
+#define MAX_ENTRIES 400000000 /* bit numbers have 32 bits */
 
 static uint32_t word(const am_hash *h, size_t at)
 {
@@ -51,7 +52,7 @@ int am_bloom_parse(const uint8_t *p, size_t n, struct am_bloom *ret)
 	ret->bits = in.p;
 	ret->entries = (uint32_t)entries;
 	ret->n_bits = (uint32_t)am_in_left(&in) * 8;
-	ret->probes = (uint32_t)probes;
+	ret->probes = probes ? (uint32_t)probes : 1; /* the first is always made */
 	return AM_OK;
 }
 
@@ -103,4 +104,34 @@ void am_bloom_add(struct am_out *o, size_t bits_at, const am_hash *h)
 		bits[p.x >> 3] |= (uint8_t)(1u << (p.x & 7));
 		probe_next(&p);
 	}
+}
+
+/* ---- public ---- */
+
+int am_bloom_make(const am_hash *hashes, size_t n, const am_allocator *alloc, am_buf *out)
+{
+	am_allocator a = am_mem_allocator(alloc);
+	struct am_out o = {.a = &a};
+	size_t at;
+	int rc;
+
+	if (n > MAX_ENTRIES)
+		return AM_E_LIMIT;
+	at = am_bloom_begin(&o, n);
+	for (size_t i = 0; i < n && !o.err; i++)
+		am_bloom_add(&o, at, &hashes[i]);
+	rc = o.err ? o.err : am_buf_set(out, &a, o.p, o.n);
+	am_out_free(&o);
+	return rc;
+}
+
+int am_bloom_has_hash(const void *p, size_t n, const am_hash *hash, bool *ret)
+{
+	struct am_bloom b;
+	int rc = am_bloom_parse(p, n, &b);
+
+	if (rc)
+		return AM_E_FORMAT;
+	*ret = am_bloom_has(&b, hash);
+	return AM_OK;
 }

@@ -415,7 +415,7 @@ static int cmp_ids(const am_change *c, am_id a, am_id b)
 	return am_actor_cmp(c->actors[a.actor].p, c->actors[a.actor].n, c->actors[b.actor].p, c->actors[b.actor].n);
 }
 
-static bool op_is_sound(const am_change *c, const am_op *op)
+bool am_change_op_is_sound(const am_change *c, const am_op *op)
 {
 	/* A delete is no row: nothing but what its predecessors tell comes back from a file. */
 	if (op->action == AM_ACT_DEL && (op->insert || op->meta || op->n_refs == 0 || op->expand || op->mark))
@@ -461,7 +461,7 @@ int am_change_verify(struct am_scratch *s, const am_change *c)
 	int rc;
 
 	for (size_t i = 0; i < c->n_ops; i++)
-		if (!op_is_sound(c, &c->ops[i]))
+		if (!am_change_op_is_sound(c, &c->ops[i]))
 			return AM_E_POISON;
 	rc = check_actors(s, c);
 	if (rc)

@@ -42,6 +42,8 @@ int am_change_parse(struct am_scratch *s, const struct am_chunk *ch, const struc
  * and the operations are such as every reader can re-create from a document
  * (automerge format, validation of changes). Call before resolving. */
 int am_change_verify(struct am_scratch *s, const am_change *c);
+/* Of one operation, what am_change_verify asks beside the bytes; its actors are in c->actors. */
+bool am_change_op_is_sound(const am_change *c, const am_op *op);
 /* Turns actor indices into local ones, interning new actors. On error the
  * change is unchanged; actors stay interned (see am_actors_truncate). */
 int am_change_resolve(struct am_actors *t, const am_allocator *a, am_change *c);

@@ -1,6 +1,6 @@
 /* One change, decoded for tools. */
 #include "automerge/change.h"
-#include "automerge/leb.h"
+#include "automerge/scalar.h"
 
 struct am_change_view {
 	am_allocator a;
@@ -10,64 +10,13 @@ struct am_change_view {
 	size_t n_ops;
 };
 
-static double to_double(const uint8_t *p)
-{
-	uint64_t u = 0;
-	double f;
-
-	for (int i = 7; i >= 0; i--)
-		u = u << 8 | p[i];
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-/* The parser checked that the bytes are what the type asks for. */
-static void view_scalar(uint8_t type, const uint8_t *p, size_t n, am_value *v)
-{
-	struct am_in in = am_in_of(p, n);
-	int64_t i = 0;
-
-	switch (type) {
-	case AM_VAL_NULL:
-		v->type = AM_NULL;
-		return;
-	case AM_VAL_FALSE:
-	case AM_VAL_TRUE:
-		v->type = AM_BOOL;
-		v->b = type == AM_VAL_TRUE;
-		return;
-	case AM_VAL_UINT:
-		v->type = AM_UINT;
-		(void)am_in_uleb(&in, &v->u);
-		return;
-	case AM_VAL_F64:
-		v->type = AM_F64;
-		v->f = to_double(p);
-		return;
-	case AM_VAL_INT:
-	case AM_VAL_COUNTER:
-	case AM_VAL_TIMESTAMP:
-		v->type = type == AM_VAL_INT ? AM_INT : type == AM_VAL_COUNTER ? AM_COUNTER : AM_TIMESTAMP;
-		(void)am_in_sleb(&in, &i);
-		v->i = i;
-		return;
-	default:
-		v->type = type == AM_VAL_STR ? AM_STR : type == AM_VAL_BYTES ? AM_BYTES : AM_UNKNOWN;
-		v->unknown_code = type > AM_VAL_TIMESTAMP ? type : 0;
-		v->s.p = p;
-		v->s.n = n;
-	}
-}
-
 static void view_value(const am_op *op, am_value *v)
 {
-	static const am_type made[] = {AM_MAP, 0, AM_LIST, 0, AM_TEXT, 0, AM_TABLE};
-
 	*v = (am_value){.id = op->id};
 	if (am_action_is_make(op->action))
-		v->type = made[op->action];
+		v->type = am_made_type(op->action);
 	else
-		view_scalar(am_op_type(op), op->val, am_op_val_n(op), v);
+		am_scalar_decode(am_op_type(op), op->val, am_op_val_n(op), v);
 }
 
 static void view_op(const am_op *op, am_op_view *v)

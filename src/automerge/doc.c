@@ -556,7 +556,8 @@ static int merge_visit(const am_doc *dst, am_doc *src, uint32_t row, am_rows *ro
 	return AM_OK;
 }
 
-int am_merge(am_doc *dst, am_doc *src)
+/* Rows of src that dst lacks, ascending. */
+static int lacking(am_doc *dst, am_doc *src, am_rows *ret)
 {
 	struct am_graph *g = &src->graph;
 	am_rows rows = {0};
@@ -576,8 +577,76 @@ int am_merge(am_doc *dst, am_doc *src)
 		am_graph_set_flag(g, rows.p[i], 0);
 	if (rows.n)
 		qsort(rows.p, rows.n, sizeof *rows.p, cmp_rows);
+	if (rc)
+		am_vec_free(&src->a, &rows);
+	else
+		*ret = rows;
+	return rc;
+}
+
+int am_merge(am_doc *dst, am_doc *src)
+{
+	am_rows rows = {0};
+	int rc = lacking(dst, src, &rows);
+
 	if (rc == AM_OK && rows.n)
 		rc = transfer(dst, src, &rows);
 	am_vec_free(&src->a, &rows);
 	return rc;
+}
+
+/* ---- lists of changes ---- */
+
+/* The hashes of some rows of src, in memory of doc. */
+static int list_hashes(const am_doc *doc, const am_doc *src, const am_rows *rows, am_hash **ret, size_t *ret_n)
+{
+	am_hash *list = am_mem_realloc(&doc->a, NULL, rows->n, sizeof *list);
+
+	if (!list)
+		return AM_E_NOMEM;
+	for (size_t i = 0; i < rows->n; i++)
+		list[i] = src->graph.hash.p[rows->p[i]];
+	*ret = list;
+	*ret_n = rows->n;
+	return AM_OK;
+}
+
+int am_changes_since(am_doc *doc, const am_hash *have, size_t n, am_hash **ret, size_t *ret_n)
+{
+	am_rows rows = {0};
+	int rc = history(doc);
+
+	if (rc == AM_OK)
+		rc = am_graph_since_hashes(doc, have, n, &rows);
+	if (rc == AM_OK)
+		rc = list_hashes(doc, doc, &rows, ret, ret_n);
+	am_vec_free(&doc->a, &rows);
+	return rc;
+}
+
+int am_changes_added(am_doc *doc, am_doc *other, am_hash **ret, size_t *ret_n)
+{
+	am_rows rows = {0};
+	int rc = lacking(doc, other, &rows);
+
+	if (rc == AM_OK)
+		rc = list_hashes(doc, other, &rows, ret, ret_n);
+	am_vec_free(&other->a, &rows);
+	return rc;
+}
+
+int am_last_local_change(am_doc *doc, size_t *ret_i)
+{
+	uint32_t self, n = 0;
+	int rc = am_tx_flush(doc);
+
+	if (rc)
+		return rc;
+	self = doc->self ? am_actors_find(&doc->actors, doc->self, doc->self_n) : AM_NONE;
+	if (self != AM_NONE)
+		n = am_graph_seq_count(&doc->graph, self);
+	if (n == 0)
+		return AM_E_NOT_FOUND;
+	*ret_i = am_graph_by_seq(&doc->graph, self, n);
+	return AM_OK;
 }

@@ -702,6 +702,70 @@ static int call_missing(struct bench *b)
 	return rc;
 }
 
+static int call_since(struct bench *b)
+{
+	am_hash *list;
+	size_t n;
+	int rc = am_changes_since(b->doc, &b->old, 1, &list, &n);
+
+	if (rc == AM_OK)
+		am_hashes_free(b->doc, list);
+	return rc;
+}
+
+static int call_added(struct bench *b)
+{
+	am_hash *list;
+	size_t n;
+	int rc = am_changes_added(b->doc, b->made, &list, &n);
+
+	if (rc == AM_OK)
+		am_hashes_free(b->doc, list);
+	return rc;
+}
+
+/* Until there is a change whose hash begins with a zero; forked and merged on the way. */
+static void setup_cut(struct bench *b)
+{
+	am_value v = {.type = AM_INT};
+	am_doc *e = NULL;
+
+	b->doc = new_doc(&b->opts, 1);
+	for (bool found = false; !found; v.i++) {
+		if (v.i % 40 == 7) {
+			am_free(e);
+			assert_int_equal(am_fork(b->doc, &e), AM_OK);
+			assert_int_equal(am_set_actor(e, "\x02", 1), AM_OK);
+			assert_int_equal(am_map_put(e, AM_ROOT, "e", 1, &v), AM_OK);
+		}
+		assert_int_equal(am_map_put(b->doc, AM_ROOT, "k", 1, &v), AM_OK);
+		assert_int_equal(am_commit(b->doc, NULL, 0, 0, &b->old), AM_OK);
+		if (v.i % 40 == 9)
+			assert_int_equal(am_merge(b->doc, e), AM_OK);
+		found = v.i > 80 && b->old.b[0] == 0;
+	}
+	am_free(e);
+}
+
+static int one_fragment(void *ctx, const am_fragment_info *f)
+{
+	(void)ctx, (void)f;
+	return 0;
+}
+
+static int call_anonymize(struct bench *b)
+{
+	static const uint8_t seed[32] = {1};
+
+	am_free(b->made);
+	b->made = NULL;
+	return am_anonymize(b->doc, seed, &b->made);
+}
+
+CALL(last_local, am_last_local_change(DOC, &(size_t){0}))
+CALL(fragments, am_fragments(DOC, 0, SIZE_MAX, one_fragment, NULL))
+CALL(fragment, am_fragment(DOC, &b->old, one_fragment, NULL))
+
 static int call_getters(struct bench *b)
 {
 	size_t n;
@@ -715,9 +779,12 @@ static int call_getters(struct bench *b)
 	(void)am_op_count(b->doc);
 	(void)am_in_transaction(b->doc);
 	(void)am_pending_ops(b->doc);
+	(void)am_base_heads(b->doc, &n);
+	(void)am_bloom_has_hash(NULL, 0, &b->old, &known);
 	(void)am_sync_their_heads(b->state, &n, &known);
 	(void)am_sync_shared_heads(b->state, &n);
 	(void)am_sync_in_sync(b->doc, b->state);
+	(void)am_sync_has_our_changes(b->doc, b->state);
 	(void)am_sync_in_flight(b->state);
 	am_sync_insist(b->state);
 	am_sync_resend(b->state);
@@ -827,6 +894,56 @@ static int call_message(struct bench *b)
 	return rc;
 }
 
+static int call_message_encode(struct bench *b)
+{
+	am_message m;
+	int rc;
+
+	assert_int_equal(am_message_decode(b->in.p, b->in.n, NULL, &m), AM_OK);
+	rc = am_message_encode(&m, &b->opts.alloc, &b->out);
+	am_message_free(&m, NULL);
+	return rc;
+}
+
+static int call_bloom(struct bench *b)
+{
+	const am_hash hashes[20] = {{{1}}};
+
+	return am_bloom_make(hashes, 20, &b->opts.alloc, &b->out);
+}
+
+/* A change of another actor's text, too large for the short way. */
+static void setup_large_change(struct bench *b)
+{
+	am_doc *d = new_doc(NULL, 1);
+	am_objid t;
+
+	assert_int_equal(am_map_put_object(d, AM_ROOT, "t", 1, AM_TEXT, &t), AM_OK);
+	assert_int_equal(am_text_splice(d, t, 0, 0, "text", 4), AM_OK);
+	assert_int_equal(am_set_actor(d, "\x02", 1), AM_OK);
+	assert_int_equal(am_text_splice(d, t, 2, 2, "and twenty characters", 21), AM_OK);
+	assert_int_equal(am_map_put(d, AM_ROOT, "n", 1, &(am_value){.type = AM_UINT, .u = 3}), AM_OK);
+	assert_int_equal(am_change_count(d), 2);
+	assert_int_equal(am_change_bytes(d, 1, &b->in), AM_OK);
+	am_free(d);
+}
+
+static int call_encode(struct bench *b)
+{
+	am_change_view *v;
+	am_actor_id other;
+	const am_op_view *ops;
+	size_t n;
+	int rc;
+
+	assert_int_equal(am_change_decode(b->in.p, b->in.n, NULL, &v), AM_OK);
+	n = am_change_view_ops(v, &ops);
+	other.p = am_change_view_actor(v, 1, &other.n);
+	rc = am_change_encode(am_change_view_info(v), &other, other.p ? 1 : 0, ops, n, &b->opts.alloc, NULL, &b->out);
+	am_change_view_free(v);
+	return rc;
+}
+
 static int call_views(struct bench *b)
 {
 	am_change_view *v;
@@ -886,6 +1003,12 @@ static const struct {
 	{"am_has_change", setup_open, call_has_change, INSIDE | COMMITS},
 	{"am_covers", setup_covers, call_covers, 0},
 	{"am_missing_deps am_hashes_free", setup_batch, call_missing, 0},
+	{"am_changes_since", setup_rich, call_since, 0},
+	{"am_changes_added", setup_merge, call_added, 0},
+	{"am_last_local_change", setup_open, call_last_local, INSIDE | COMMITS},
+	{"am_fragments", setup_cut, call_fragments, 0},
+	{"am_fragment", setup_cut, call_fragment, 0},
+	{"am_anonymize", setup_doc, call_anonymize, 0},
 	{"am_change_at", setup_open, call_change_at, INSIDE | COMMITS},
 	{"am_change_find", setup_open, call_change_find, INSIDE | COMMITS},
 	{"am_change_of", setup_open, call_change_of, INSIDE | COMMITS},
@@ -956,8 +1079,13 @@ static const struct {
 	{"am_sync_receive", setup_sync, call_receive, 0},
 	{"am_sync_generate", setup_generate, call_generate, 0},
 	{"am_message_decode am_message_free", setup_sync, call_message, 0},
+	{"am_message_encode", setup_sync, call_message_encode, 0},
+	{"am_bloom_make", setup_file, call_bloom, 0},
+	{"am_change_encode", setup_change, call_encode, 0},
+	{"am_change_encode", setup_large_change, call_encode, 0},
 	{"am_change_decode am_change_view_free", setup_change, call_decode, 0},
 	{"am_strerror am_actor am_actor_bytes am_author am_actor_author am_op_count am_in_transaction am_pending_ops"
+	 " am_base_heads am_bloom_has_hash am_sync_has_our_changes"
 	 " am_sync_their_heads am_sync_shared_heads am_sync_in_sync am_sync_in_flight am_sync_insist am_sync_resend"
 	 " am_sync_reset am_sync_set_read_only am_sync_read_only am_sync_peer_read_only am_buf_free",
 	 setup_sync, call_getters, QUIET},

@@ -229,6 +229,11 @@ bool am_sync_in_sync(am_doc *doc, const am_sync *s)
 	       am_hashes_equal(&s->their_heads, doc->graph.heads.p, doc->graph.heads.n);
 }
 
+bool am_sync_has_our_changes(am_doc *doc, const am_sync *s)
+{
+	return am_tx_flush(doc) == AM_OK && am_hashes_equal(&s->shared, doc->graph.heads.p, doc->graph.heads.n);
+}
+
 bool am_sync_in_flight(const am_sync *s)
 {
 	return s->in_flight;

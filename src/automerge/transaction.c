@@ -61,6 +61,16 @@ size_t am_pending_ops(const am_doc *doc)
 	return doc->tx ? doc->ops->max - doc->tx->max : 0;
 }
 
+const am_hash *am_base_heads(const am_doc *doc, size_t *ret_n)
+{
+	static const am_hash none;
+	bool isolated = doc->tx && doc->tx->isolated;
+	size_t n = isolated ? doc->tx->n_deps : doc->graph.heads.n;
+
+	*ret_n = n;
+	return !n ? &none : isolated ? doc->tx->deps : doc->graph.heads.p;
+}
+
 /* ---- isolation (automerge format 9.6) ---- */
 
 /* A change without operations counts as well: the next of its actor could not be taken
@@ -323,59 +333,6 @@ int am_edit_emit(struct am_edit *e, am_op *op)
 static bool has_bytes(am_type t)
 {
 	return t == AM_STR || t == AM_BYTES || t == AM_UNKNOWN;
-}
-
-static int encode_bytes(const am_value *v, uint8_t code, struct am_scalar *s)
-{
-	if (v->s.n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (code == AM_VAL_STR && !utf8_valid(v->s.n ? v->s.p : (const uint8_t *)"", v->s.n))
-		return AM_E_FORMAT;
-	s->p = v->s.p;
-	s->meta = (uint64_t)v->s.n << 4 | code;
-	return AM_OK;
-}
-
-int am_scalar_encode(const am_value *v, struct am_scalar *s)
-{
-	uint64_t bits;
-	size_t n = 0;
-	uint8_t code = AM_VAL_NULL;
-
-	s->p = s->buf;
-	switch (v->type) {
-	case AM_NULL:
-		break;
-	case AM_BOOL:
-		code = v->b ? AM_VAL_TRUE : AM_VAL_FALSE;
-		break;
-	case AM_INT:
-	case AM_COUNTER:
-	case AM_TIMESTAMP:
-		code = v->type == AM_INT ? AM_VAL_INT : v->type == AM_COUNTER ? AM_VAL_COUNTER : AM_VAL_TIMESTAMP;
-		n = am_sleb_write(s->buf, v->i);
-		break;
-	case AM_UINT:
-		code = AM_VAL_UINT;
-		n = am_uleb_write(s->buf, v->u);
-		break;
-	case AM_F64:
-		code = AM_VAL_F64;
-		memcpy(&bits, &v->f, sizeof bits);
-		for (; n < 8; n++)
-			s->buf[n] = (uint8_t)(bits >> 8 * n);
-		break;
-	case AM_STR:
-		return encode_bytes(v, AM_VAL_STR, s);
-	case AM_BYTES:
-		return encode_bytes(v, AM_VAL_BYTES, s);
-	case AM_UNKNOWN:
-		return v->unknown_code < 10 || v->unknown_code > 15 ? AM_E_FORMAT : encode_bytes(v, v->unknown_code, s);
-	default:
-		return AM_E_TYPE;
-	}
-	s->meta = (uint64_t)n << 4 | code;
-	return AM_OK;
 }
 
 static void op_value(am_op *op, const struct am_scalar *s)

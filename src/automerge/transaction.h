@@ -3,6 +3,7 @@
  * back (am_ops_undo), and that no change names them yet. */
 #ifndef AUTOMERGE_TRANSACTION_H
 #define AUTOMERGE_TRANSACTION_H
+#include "automerge/scalar.h"
 #include "automerge/span.h"
 
 struct am_tx {
@@ -32,20 +33,12 @@ int am_edit_end(struct am_edit *e, int rc);
 /* Gives op the next id and applies it. */
 int am_edit_emit(struct am_edit *e, am_op *op);
 
-/* A scalar in its stored form. */
-struct am_scalar {
-	uint64_t meta;
-	const uint8_t *p;
-	uint8_t buf[16];
-};
-/* AM_E_TYPE for objects, AM_E_FORMAT for invalid UTF-8. */
-int am_scalar_encode(const am_value *v, struct am_scalar *ret);
-
 /* The operation that makes an object; AM_E_TYPE, AM_E_UNSUPPORTED. */
 int am_make_action(am_type type, uint8_t *ret);
 
 /* Turns a negative count of deletions into one that starts further left. */
 int am_edit_del(size_t *pos, ptrdiff_t del, size_t *ret_del);
+
 /* Splices; the edit is begun. */
 int am_edit_text(struct am_edit *e, size_t pos, size_t del, const uint8_t *text, size_t n);
 int am_edit_insert_object(struct am_edit *e, size_t pos, am_type type, am_objid *ret);

@@ -2,6 +2,21 @@
  * received by a fresh peer. */
 #include "automerge_fuzz.h"
 
+/* What can be shown can be made again, and what was made stays what it is. */
+static void must_encode(const am_message *m)
+{
+	am_message again;
+	am_buf one = {0}, two = {0};
+
+	assert(am_message_encode(m, NULL, &one) == AM_OK);
+	assert(am_message_decode(one.p, one.n, NULL, &again) == AM_OK);
+	assert(am_message_encode(&again, NULL, &two) == AM_OK);
+	assert(one.n == two.n && memcmp(one.p, two.p, one.n) == 0);
+	am_message_free(&again, NULL);
+	am_buf_free(&one);
+	am_buf_free(&two);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct fuzz_mem mem = {0};
@@ -12,8 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	am_message msg;
 	am_buf out = {0};
 
-	if (am_message_decode(p, n, NULL, &msg) == AM_OK)
+	if (am_message_decode(p, n, NULL, &msg) == AM_OK) {
+		must_encode(&msg);
 		am_message_free(&msg, NULL);
+	}
 	if (am_new(&opts, &d) || am_new(&opts, &e) || am_sync_new(NULL, &s) || am_sync_new(NULL, &t))
 		abort();
 	am_set_actor(d, "\x01", 1);
