@@ -31,11 +31,16 @@ int tool_save(am_doc *doc, const char *path, int flags)
 	return rc;
 }
 
+int tool_random(void *to, size_t n)
+{
+	return getrandom(to, n, 0) == (ssize_t)n ? 0 : tool_fail("getrandom", strerror(errno));
+}
+
 int tool_random_actor(am_doc *doc)
 {
 	uint8_t actor[16];
-	if (getrandom(actor, sizeof actor, 0) != (ssize_t)sizeof actor)
-		return tool_fail("getrandom", strerror(errno));
+	if (tool_random(actor, sizeof actor))
+		return 1;
 	int rc = am_set_actor(doc, actor, sizeof actor);
 	return rc ? tool_fail("actor", am_strerror(rc)) : 0;
 }

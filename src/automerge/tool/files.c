@@ -1,5 +1,6 @@
-/* save, merge, apply: files made of files. */
+/* save, merge, apply, anonymize: files made of files. */
 #include <stdio.h>
+#include <string.h>
 
 #include "automerge/tool/tool.h"
 
@@ -69,6 +70,24 @@ int cmd_apply(const struct tool_args *args)
 		fprintf(stderr, "automerge: %zu change%s kept, waiting for dependencies\n", queued, queued == 1 ? "" : "s");
 	if (!status)
 		status = tool_save(doc, args->out, save_flags(args));
+	am_free(doc);
+	return status;
+}
+
+/* The seed is never told: nobody can undo what nobody can repeat. */
+int cmd_anonymize(const struct tool_args *args)
+{
+	uint8_t seed[32];
+	am_doc *doc = NULL, *masked = NULL;
+	if (tool_load(args->files[0], &doc))
+		return 1;
+	int status = tool_random(seed, sizeof seed);
+	if (!status) {
+		int rc = am_anonymize(doc, seed, &masked);
+		status = rc ? tool_fail(args->files[0], am_strerror(rc)) : tool_save(masked, args->out, save_flags(args));
+	}
+	explicit_bzero(seed, sizeof seed);
+	am_free(masked);
 	am_free(doc);
 	return status;
 }

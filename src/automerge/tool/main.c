@@ -21,6 +21,8 @@ static const struct tool_command commands[] = {
 	{"sync", "A B", "run the sync protocol between two files, in memory", 0, 2, 2, cmd_sync},
 	{"apply", "FILE CHANGE... -o OUT", "the file with these changes applied", TOOL_OUT | TOOL_PLAIN, 2, FILES_ANY,
 	 cmd_apply},
+	{"anonymize", "FILE -o OUT", "the same shape, other content: to show a fault without the document",
+	 TOOL_OUT | TOOL_PLAIN, 1, 1, cmd_anonymize},
 	{"trace", "TRACE.json[.gz] -o OUT [--per-edit]", "replay an editing trace (--per-edit: one change per edit)",
 	 TOOL_OUT | TOOL_PLAIN | TOOL_PER_EDIT, 1, 1, cmd_trace},
 	{"verify", "FILE [--salvage -o OUT]", "load with every check; --salvage: save what is sound, list what is lost",
@@ -46,7 +48,7 @@ static void print_help(FILE *f)
 	fputs("Usage: automerge COMMAND ...\n\nCommands:\n", f);
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (commands[i].help)
-			fprintf(f, "  %-8s%-36s  %s\n", commands[i].name, commands[i].args, commands[i].help);
+			fprintf(f, "  %-11s%-36s  %s\n", commands[i].name, commands[i].args, commands[i].help);
 	}
 	fputs("\nFILE - is standard input, OUT - standard output. A FILE is any concatenation of chunks.\n"
 	      "Exit status: 0, 1 after an error, 2 after wrong usage; verify --salvage: 3 when something is lost and\n"

@@ -56,6 +56,8 @@ am_opts tool_opts(void);
 int tool_load(const char *path, am_doc **ret);
 /* Writes am_save(doc, flags) to path. */
 int tool_save(am_doc *doc, const char *path, int flags);
+/* n random bytes, at most 256; 0, or 1 having said why not. */
+int tool_random(void *to, size_t n);
 /* A document's actor becomes 16 random bytes. */
 int tool_random_actor(am_doc *doc);
 double tool_seconds(void); /* monotonic */
@@ -67,6 +69,7 @@ int cmd_changes(const struct tool_args *args);
 int cmd_save(const struct tool_args *args);    /* files.c */
 int cmd_merge(const struct tool_args *args);
 int cmd_apply(const struct tool_args *args);
+int cmd_anonymize(const struct tool_args *args);
 int cmd_sync(const struct tool_args *args);    /* sync.c */
 int cmd_verify(const struct tool_args *args);  /* verify.c */
 int cmd_trace(const struct tool_args *args);   /* trace_cmd.c */

@@ -160,6 +160,21 @@ class ToolTest(unittest.TestCase):
         done = self.good("apply", held, first, "-o", "-")
         self.assertEqual(json.loads(self.good("json", "-", stdin=done)), {"a": {"a": "b"}})
 
+    def test_anonymize(self):
+        source, out = DATA / "brave-ape-49.automerge", self.dir / "out"
+        self.good("anonymize", source, "-o", out)
+        self.good("verify", out)
+        keep = ("seq", "startOp")
+        was, now = ([{k: json.loads(line)[k] for k in keep} for line in self.good("changes", f).splitlines()]
+                    for f in (source, out))
+        self.assertEqual(was, now)
+        self.assertNotEqual(self.good("json", source), self.good("json", out))
+        self.assertNotEqual(self.good("anonymize", source, "-o", "-"), self.good("anonymize", source, "-o", "-"))
+        self.assertEqual(self.good("anonymize", "-", "-o", "-"), self.good("save", "-", "-o", "-"))  # nothing
+        self.assertEqual(run("anonymize", source)[0], 2)
+        self.assertEqual(run("anonymize", self.dir / "absent", "-o", self.dir / "no")[0], 1)
+        self.assertFalse((self.dir / "no").exists())
+
     def test_traces(self):
         txns = [{"patches": [[0, 0, "a\U0001F600c"], [1, 1, "b"]]}, {"patches": [[3, 0, "d"], [0, 1, ""]]}]
         trace = {"startContent": "", "endContent": "bcd", "txns": txns}
