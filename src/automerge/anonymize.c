@@ -292,7 +292,8 @@ static int mask_header(struct masker *m, uint32_t row, am_change_info *info)
 {
 	info->actor = m->actor[am_graph_row(&m->doc->graph, row).actor];
 	info->actor_n = ACTOR_N;
-	info->time = other_int(m, info->time);
+	if (info->time) /* 0 tells nothing, and runs of it are part of the shape */
+		info->time = other_int(m, info->time);
 	info->message = (const char *)other_text(m, (const uint8_t *)info->message, info->message_n);
 	info->extra = other_bytes(m, info->extra, info->extra_n);
 	return info->message && info->extra ? mask_deps(m, row, info) : AM_E_NOMEM;

@@ -203,7 +203,7 @@ AM_API int am_merge(am_doc *dst, am_doc *src);
  * fault without showing them the document. The same changes, operations, ids, sequence
  * numbers, dependencies and order of actors; texts, keys, mark names and messages as long
  * in every text unit but clusters, with white space and control characters where they were
- * in texts and values; equal keys stay equal. Other actors (16 bytes), times, numbers,
+ * in texts and values; equal keys stay equal. Other actors (16 bytes), times (but 0), numbers,
  * booleans, bytes and hashes; authors are gone. Everything comes from the seed (ChaCha20):
  * who keeps it to himself keeps the content to himself but for those shapes; the same seed
  * gives the same document. Queued changes are left out. The actor is unset. */

@@ -643,7 +643,8 @@ static void assert_shape(am_doc *d, am_doc *m)
 
 		assert_int_equal(n, am_change_view_ops(b, &q));
 		assert_true(x->seq == y->seq && x->start_op == y->start_op && x->n_deps == y->n_deps);
-		assert_true(x->time != y->time && x->message_n == y->message_n && x->extra_n == y->extra_n);
+		assert_true(x->time ? x->time != y->time : !y->time);
+		assert_true(x->message_n == y->message_n && x->extra_n == y->extra_n);
 		assert_memory_not_equal(&x->hash, &y->hash, sizeof x->hash);
 		assert_int_equal(y->actor_n, 16);
 		assert_null(y->author);
