@@ -415,6 +415,14 @@ AM_API int am_map_put_trees(am_doc *doc, am_objid obj, const am_tree *v, size_t 
 /* As am_list_splice. */
 AM_API int am_list_splice_trees(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const am_tree *v, size_t n);
 
+/* Every visible string in a map or list of the document, seen or not, becomes a text: in one change
+ * of its own, what is open is committed first. For documents of programs that knew texts
+ * only as strings (crate: StringMigration::ConvertToText): two replicas that do it each for
+ * itself conflict. Of values in conflict the strings become texts one after the other, so
+ * that the last string stays, other values go. *ret_hash (may be NULL) is all zero when there
+ * is nothing to do, and nothing is made then. */
+AM_API int am_strings_to_text(am_doc *doc, am_hash *ret_hash);
+
 typedef struct {
 	const char *name; size_t name_n;
 	am_expand expand;
@@ -467,6 +475,11 @@ typedef int (*am_list_fn)(void *ctx, size_t index, const am_value *v);
 typedef int (*am_value_fn)(void *ctx, const am_value *v);
 /* Keys ascending by bytes. */
 AM_API int am_map_each(am_doc *doc, const am_view *view, am_objid obj, am_map_fn fn, void *ctx);
+/* The keys from `from` on (NULL: the first) that are below `to` (NULL: all the rest); a key with
+ * a NUL behind it is the next one after it. Costs the keys in the range and the logarithm
+ * of all; the first call costs the map, and so does one for another large map. */
+AM_API int am_map_range(am_doc *doc, const am_view *view, am_objid obj, const char *from, size_t from_n,
+			const char *to, size_t to_n, am_map_fn fn, void *ctx);
 AM_API int am_list_each(am_doc *doc, const am_view *view, am_objid obj, size_t start, size_t end, am_list_fn fn,
 			void *ctx);
 /* All visible values of one register, ascending by op id: the last is the winner. */

@@ -417,6 +417,20 @@ static void setup_view(struct bench *b)
 	assert_int_equal(am_view_at(b->doc, &b->old, 1, &b->view), AM_OK);
 }
 
+/* A map of many keys, which came in no order. */
+static void setup_wide(struct bench *b)
+{
+	am_value v = {.type = AM_NULL};
+	char key[8];
+
+	setup_rich(b);
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof key, "k%d", i * 7 % 40);
+		assert_int_equal(am_map_put(b->doc, AM_ROOT, key, strlen(key), &v), AM_OK);
+	}
+	assert_int_equal(am_view_at(b->doc, &b->old, 1, &b->view), AM_OK);
+}
+
 /* An open transaction with an edit in it: what needs heads commits it first. */
 static void setup_open(struct bench *b)
 {
@@ -500,6 +514,16 @@ static int call_spans_update(struct bench *b)
 	return am_spans_update(b->doc, b->text, spans, 3, AM_EXPAND_AFTER, &expand, 1);
 }
 
+static void setup_strings(struct bench *b)
+{
+	am_value v = am_str("a string", 8);
+
+	setup_rich(b);
+	assert_int_equal(am_map_put(b->doc, b->map, "s", 1, &v), AM_OK);
+	assert_int_equal(am_list_put(b->doc, b->list, 3, &v), AM_OK);
+	assert_int_equal(am_commit(b->doc, NULL, 0, 0, NULL), AM_OK);
+}
+
 static int call_trees(struct bench *b, int which)
 {
 	am_value v = word();
@@ -517,6 +541,7 @@ static int call_trees(struct bench *b, int which)
 	default: return am_list_splice_trees(b->doc, b->list, 3, 4, kids, 3);
 	}
 }
+CALL(strings_to_text, am_strings_to_text(DOC, NULL))
 CALL(map_put_tree, call_trees(b, 0))
 CALL(list_insert_tree, call_trees(b, 1))
 CALL(list_put_tree, call_trees(b, 2))
@@ -578,6 +603,7 @@ CALL(map_get, am_map_get(DOC, b->view, b->map, "c", 1, &v))
 CALL(list_get, am_list_get(DOC, b->view, b->list, 2, &v))
 CALL(length, am_length(DOC, b->view, b->list) == 40 ? AM_OK : AM_E_NOMEM)
 CALL(map_each, am_map_each(DOC, b->view, AM_ROOT, map_item, NULL))
+CALL(map_range, am_map_range(DOC, b->view, AM_ROOT, "k1", 2, "k3", 2, map_item, NULL))
 CALL(list_each, am_list_each(DOC, b->view, b->list, 0, SIZE_MAX, list_item, NULL))
 CALL(map_get_all, am_map_get_all(DOC, b->view, b->map, "c", 1, one_value, NULL))
 CALL(list_get_all, am_list_get_all(DOC, b->view, b->list, 2, one_value, NULL))
@@ -1053,6 +1079,7 @@ static const struct {
 	{"am_join_block", setup_rich, call_join_block, 0},
 	{"am_replace_block", setup_rich, call_replace_block, 0},
 	{"am_object_update", setup_rich, call_object_update, 0},
+	{"am_strings_to_text", setup_strings, call_strings_to_text, 0},
 	{"am_map_put_tree", setup_rich, call_map_put_tree, 0},
 	{"am_list_insert_tree", setup_rich, call_list_insert_tree, 0},
 	{"am_list_put_tree", setup_rich, call_list_put_tree, 0},
@@ -1071,6 +1098,7 @@ static const struct {
 	{"am_list_get", setup_view, call_list_get, QUIET},
 	{"am_length", setup_view, call_length, QUIET},
 	{"am_map_each", setup_view, call_map_each, QUIET},
+	{"am_map_range", setup_wide, call_map_range, 0},
 	{"am_list_each", setup_view, call_list_each, QUIET},
 	{"am_map_get_all", setup_view, call_map_get_all, QUIET},
 	{"am_list_get_all", setup_view, call_list_get_all, QUIET},

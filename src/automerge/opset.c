@@ -23,7 +23,7 @@ int am_ops_new(am_doc *doc, struct am_ops **ret)
 
 	if (!ops)
 		return AM_E_NOMEM;
-	ops->free_span = ops->free_node = ops->free_succ = ops->free_reg = AM_NONE;
+	ops->free_span = ops->free_node = ops->free_succ = ops->free_reg = ops->keys.obj = AM_NONE;
 	if (add_root(doc, ops)) {
 		am_mem_free(&doc->a, ops);
 		return AM_E_NOMEM;
@@ -52,6 +52,7 @@ void am_ops_free(am_doc *doc, struct am_ops *ops)
 	am_vec_free(a, &ops->undo);
 	am_vec_free(a, &ops->refs);
 	am_vec_free(a, &ops->order);
+	am_vec_free(a, &ops->keys.reg);
 	am_mem_free(a, ops->reg_slot);
 	am_mem_free(a, ops->obj_slot);
 	am_mem_free(a, ops->key_slot);

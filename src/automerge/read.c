@@ -138,27 +138,7 @@ size_t am_length(am_doc *doc, const am_view *view, am_objid obj)
 
 int am_map_each(am_doc *doc, const am_view *view, am_objid obj, am_map_fn fn, void *ctx)
 {
-	const am_clock *clock = am_scope(doc, view);
-	struct am_ops *ops = doc->ops;
-	am_value v;
-	uint32_t slot;
-	int rc = slot_of(doc, clock, obj, true, &slot);
-
-	if (rc == AM_OK)
-		rc = am_map_sort(doc, slot);
-	if (rc)
-		return rc;
-	for (uint32_t r = ops->obj.p[slot].m.first; r != AM_NONE && rc == 0; r = ops->reg.p[r].next) {
-		bool conflict;
-		uint32_t win = am_reg_winner(doc, clock, r, &conflict);
-		uint32_t key = ops->reg.p[r].key;
-		if (win == AM_NONE)
-			continue;
-		am_value_at(doc, clock, win, 0, &v);
-		v.conflict = conflict;
-		rc = fn(ctx, (const char *)am_key_text(ops, key), ops->key.p[key].n, &v);
-	}
-	return rc;
+	return am_map_range(doc, view, obj, NULL, 0, NULL, 0, fn, ctx);
 }
 
 int am_list_each(am_doc *doc, const am_view *view, am_objid obj, size_t start, size_t end, am_list_fn fn, void *ctx)

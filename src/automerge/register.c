@@ -53,20 +53,27 @@ static void reg_hash_in(struct am_ops *ops, uint32_t r)
 	ops->regs_hashed++;
 }
 
+/* At the end of its map's list. */
+static void reg_append(struct am_ops *ops, struct am_obj *o, uint32_t r)
+{
+	if (o->m.first == AM_NONE)
+		o->m.first = r;
+	else {
+		if (o->sorted && am_key_cmp(ops, ops->reg.p[o->m.last].key, ops->reg.p[r].key) > 0)
+			o->sorted = false;
+		ops->reg.p[o->m.last].next = r;
+	}
+	o->m.last = r;
+}
+
 uint32_t am_reg_add(struct am_ops *ops, uint32_t obj, uint32_t key)
 {
 	struct am_obj *o = &ops->obj.p[obj];
 	uint32_t r = reg_new(ops);
 
 	ops->reg.p[r] = (struct am_reg){obj, key, AM_NONE, AM_NONE, AM_NONE, 0, AM_NONE};
-	if (o->m.first == AM_NONE)
-		o->m.first = r;
-	else {
-		if (o->sorted && am_key_cmp(ops, ops->reg.p[o->m.last].key, key) > 0)
-			o->sorted = false;
-		ops->reg.p[o->m.last].next = r;
-	}
-	o->m.last = r;
+	if (ops->keys.obj != obj || !am_keys_add(ops, r))
+		reg_append(ops, o, r);
 	if (o->hashed) {
 		reg_hash_in(ops, r);
 	} else if (++o->regs > AM_MAP_SMALL) {

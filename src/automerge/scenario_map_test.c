@@ -222,6 +222,120 @@ static void test_the_path_in_the_past(void **state)
 	ok(am_rollback(d));
 }
 
+static int page_key(void *ctx, const char *key, size_t n, const am_value *v)
+{
+	struct page *p = ctx;
+
+	(void)v;
+	return page_add(p, "%s%.*s", p->n ? " " : "", (int)n, key);
+}
+
+static void range(am_doc *d, const am_view *view, const char *from, const char *to, const char *want)
+{
+	struct page p = {.n = 0};
+
+	ok(am_map_range(d, view, AM_ROOT, from, from ? strlen(from) : 0, to, to ? strlen(to) : 0, page_key, &p));
+	assert_string_equal(p.s, want);
+}
+
+static void test_a_range_of_keys(void **state)
+{
+	am_doc *d = doc('a');
+	struct page p = {.n = 0};
+
+	(void)state;
+	range(d, NULL, NULL, NULL, "");
+	range(d, NULL, "a", "b", "");
+	for (const char *k = "gcaie"; *k; k++)
+		ok(am_map_put(d, AM_ROOT, k, 1, &(am_value){.type = AM_NULL}));
+	drop(d, AM_ROOT, "e");
+	put(d, AM_ROOT, "", num(1));
+	put(d, AM_ROOT, "c\xc3\xa9", num(1));
+	range(d, NULL, NULL, NULL, "a c c\xc3\xa9 g i"); /* and the empty key, which shows nothing */
+	range(d, NULL, "", "c", "a");
+	range(d, NULL, "c", NULL, "c c\xc3\xa9 g i");
+	range(d, NULL, "b", "g", "c c\xc3\xa9");
+	range(d, NULL, "c", "cz", "c");
+	range(d, NULL, "e", "e", "");
+	range(d, NULL, "g", "c", "");
+	range(d, NULL, NULL, "", "");
+	ok(am_map_range(d, NULL, AM_ROOT, "c\0", 2, "g\0", 2, page_key, &p)); /* above c, up to g */
+	assert_string_equal(p.s, "c\xc3\xa9 g");
+	fails(am_map_range(d, NULL, put_new(d, AM_ROOT, "l", AM_LIST), NULL, 0, NULL, 0, page_key, &p), AM_E_TYPE);
+	fails(am_map_range(d, NULL, (am_objid){99, 0}, NULL, 0, NULL, 0, page_key, &p), AM_E_NOT_FOUND);
+}
+
+struct nest { am_doc *d; am_objid inner; struct page p; };
+
+static int page_and_look(void *ctx, const char *key, size_t n, const am_value *v)
+{
+	struct nest *x = ctx;
+	struct page other = {.n = 0};
+
+	ok(am_map_range(x->d, NULL, x->inner, "k500", 4, "k502", 4, page_key, &other));
+	assert_string_equal(other.s, "k500 k501");
+	return page_key(&x->p, key, n, v);
+}
+
+/* Keys come and go while ranges are asked for. */
+static void test_ranges_of_a_large_map(void **state)
+{
+	am_doc *d = doc('a'), *e;
+	am_objid m;
+	struct heads half;
+	struct nest x = {.d = d};
+	struct page p = {.n = 0};
+	am_view *then;
+	char key[8];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(key, sizeof key, "k%03d", i * 387 % 1000);
+		put(d, AM_ROOT, key, num(i));
+		if (i == 500)
+			half = heads(d);
+		if (i % 100 == 99) {
+			snprintf(key, sizeof key, "k%03d", i * 387 % 1000);
+			ok(am_map_range(d, NULL, AM_ROOT, key, 4, key, 5, page_key, &p));
+			assert_int_equal(p.n, 4);
+			p.n = 0;
+			drop(d, AM_ROOT, "k999");
+		}
+		if (i % 300 == 7) { /* what is taken back */
+			commit(d);
+			ok(am_begin(d));
+			put(d, AM_ROOT, "k000x", num(1));
+			ok(am_rollback(d));
+		}
+	}
+	range(d, NULL, "k500", "k503", "k500 k501 k502");
+	put(d, AM_ROOT, "k501a", num(1));
+	put(d, AM_ROOT, "a", num(1));
+	put(d, AM_ROOT, "z", num(1));
+	drop(d, AM_ROOT, "k502");
+	range(d, NULL, "k500", "k504", "k500 k501 k501a k503");
+	range(d, NULL, NULL, "k001", "a k000");
+	range(d, NULL, "k998", NULL, "k998 z");
+	e = fork_as(d, 'b');
+	put(e, AM_ROOT, "k500b", num(1));
+	put(e, AM_ROOT, "zz", num(1));
+	meet(d, e);
+	range(d, NULL, "k500", "k503", "k500 k500b k501 k501a");
+	ok(am_shrink(d));
+	range(d, NULL, "y", NULL, "z zz");
+	then = view_of(d, half);
+	range(d, then, "k385", "k390", "k385 k387 k388");
+	am_view_free(then);
+	m = x.inner = put_new(d, AM_ROOT, "inner", AM_MAP);
+	for (int i = 999; i >= 0; i--) {
+		snprintf(key, sizeof key, "k%03d", i);
+		put(d, m, key, num(i));
+	}
+	ok(am_map_range(d, NULL, AM_ROOT, "k500", 4, "k503", 4, page_and_look, &x));
+	assert_string_equal(x.p.s, "k500 k500b k501 k501a");
+	assert_same_doc(d, reload(d, 'c'));
+}
+
 static int stop_at_once(void *ctx, const am_place *at)
 {
 	(void)at;
@@ -756,6 +870,8 @@ int main(void)
 		scenario(test_the_path_of_what_is_not_seen),
 		scenario(test_the_path_in_the_past),
 		scenario(test_a_path_may_be_left),
+		scenario(test_a_range_of_keys),
+		scenario(test_ranges_of_a_large_map),
 		scenario(test_the_empty_key_is_a_key_like_others),
 		scenario(test_edits_of_the_wrong_kind_are_refused),
 		scenario(test_rolling_back_leaves_no_trace),

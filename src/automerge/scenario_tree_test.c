@@ -389,6 +389,96 @@ static void test_a_walk_through_a_list_of_letters(void **state)
 	am_view_free(v);
 }
 
+/* ---- strings become texts ---- */
+
+static am_hash migrate(am_doc *d)
+{
+	am_hash h;
+
+	ok(am_strings_to_text(d, &h));
+	return h;
+}
+
+static const am_hash no_hash;
+
+static void test_strings_become_texts(void **state)
+{
+	am_doc *d = rich('a');
+	am_objid m = at(d, "m"), gone = put_new(d, AM_ROOT, "gone", AM_MAP);
+	am_change_info info;
+	am_hash h;
+	am_value v;
+	size_t n, i;
+
+	(void)state;
+	put(d, m, "s", word("one \xf0\x9f\x98\x80"));
+	put(d, m, "none", word(""));
+	put(d, gone, "s", word("unseen"));
+	drop(d, AM_ROOT, "gone"); /* an open transaction is committed by itself */
+	n = am_pending_ops(d);
+	assert_int_equal(n, 5);
+	h = migrate(d);
+	ok(am_change_find(d, &h, &i));
+	ok(am_change_at(d, i, &info));
+	assert_int_equal(i, am_change_count(d) - 1);
+	assert_int_equal(info.n_ops, 5 + 1 + 1 + 5 + 6); /* also below what is deleted */
+	assert_true(info.message_n == 0 && info.time == 0);
+	shows(d, "{\"e\":[],\"m\":{\"\":-1,\"c\":7,\"l\":[\"a\",\"b\",{\"x\":null}],\"none\":\"\","
+		 "\"s\":\"one \xf0\x9f\x98\x80\",\"t\":\"some text\"}}");
+	walks(d, NULL, m, "0 1. -1; 0 1.c counter 7; 0 1.l []; 1 2.0 \"\"; 2 33.0 a; 1 2.1 \"\"; 2 35.0 b; 1 2.2 {}; "
+	      "2 9.x null; 0 1.none \"\"; 0 1.s \"\"; 1 27.0 one \xf0\x9f\x98\x80; 0 1.t \"\"; 1 3.0 some text");
+	ok(am_map_get(d, NULL, gone, K("s"), &v));
+	assert_int_equal(v.type, AM_TEXT);
+	h = migrate(d);
+	assert_memory_equal(&h, &no_hash, sizeof h); /* once is enough */
+	assert_int_equal(i, am_change_count(d) - 1);
+}
+
+static void test_strings_in_conflict_become_one_text(void **state)
+{
+	am_doc *a = doc('a'), *b;
+
+	(void)state;
+	insert(a, put_new(a, AM_ROOT, "l", AM_LIST), 0, num(0));
+	commit(a);
+	b = fork_as(a, 'b');
+	put(a, AM_ROOT, "x", word("of a"));
+	put(b, AM_ROOT, "x", word("of b"));
+	put(a, AM_ROOT, "y", word("string"));
+	put(b, AM_ROOT, "y", num(1));
+	set(a, at(a, "l"), 0, word("s"));
+	set(b, at(b, "l"), 0, word("t"));
+	meet(a, b);
+	migrate(b);
+	ok(am_merge(a, b));
+	both_show(a, b, "{\"l\":[\"t\"],\"x\":\"of b\",\"y\":\"string\"}");
+	holds(a, AM_ROOT, "x", "\"\"");
+	holds(a, AM_ROOT, "y", "\"\""); /* as the crate does */
+	holds_at(a, at(a, "l"), 0, "\"\"");
+}
+
+static void test_nothing_to_turn_into_text(void **state)
+{
+	am_doc *d, *e = with_list('a', "a b"), *f;
+	am_buf file = {0};
+	am_hash h = {{1}};
+
+	(void)state;
+	ok(am_new(NULL, &d));
+	keep(d);
+	h = migrate(d); /* needs no actor */
+	assert_memory_equal(&h, &no_hash, sizeof h);
+	ok(am_save(e, 0, &file));
+	ok(am_load(file.p, file.n, NULL, 0, &f));
+	keep(f);
+	fails(am_strings_to_text(f, &h), AM_E_TX);
+	assert_memory_equal(&h, &no_hash, sizeof h);
+	ok(am_set_actor(f, "f", 1));
+	ok(am_strings_to_text(f, NULL));
+	assert_int_equal(am_change_count(f), 2);
+	am_buf_free(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +496,9 @@ int main(void)
 		scenario(test_a_walk_through_text),
 		scenario(test_a_walk_may_be_left),
 		scenario(test_a_walk_through_a_list_of_letters),
+		scenario(test_strings_become_texts),
+		scenario(test_strings_in_conflict_become_one_text),
+		scenario(test_nothing_to_turn_into_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

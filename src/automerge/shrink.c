@@ -39,6 +39,8 @@ static void shrink_ops(const am_allocator *a, struct am_ops *ops)
 	am_vec_free(a, &ops->undo);
 	am_vec_free(a, &ops->refs);
 	am_vec_free(a, &ops->order);
+	am_vec_free(a, &ops->keys.reg);
+	am_keys_drop(ops);
 }
 
 void am_doc_fit(am_doc *doc)

@@ -69,6 +69,8 @@ void am_object_drop(struct am_ops *ops, uint32_t slot)
 	struct am_obj *o = &ops->obj.p[slot];
 
 	assert(slot + 1 == ops->obj.n);
+	if (ops->keys.obj == slot)
+		am_keys_drop(ops);
 	for (uint32_t r = am_obj_is_map(o) ? o->m.first : AM_NONE, next; r != AM_NONE; r = next) {
 		next = ops->reg.p[r].next;
 		if (o->hashed) {

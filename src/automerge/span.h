@@ -112,6 +112,10 @@ struct am_ops {
 	bool unindexed;   /* rows are being loaded: no index yet */
 	AM_VEC(am_id) refs; /* scratch */
 	AM_VEC(uint32_t) order; /* scratch */
+	struct {
+		uint32_t obj; /* a map; AM_NONE */
+		AM_VEC(uint32_t) reg;
+	} keys; /* range.c: its registers in key order, as in its list, which is sorted */
 };
 
 #define AM_RUN_MAX AM_SIZE(512, 3) /* elements in a run that is not ASCII: offsets are counted */
@@ -257,5 +261,9 @@ uint32_t am_op_insert(am_doc *doc, const am_op *op, uint32_t obj, uint32_t after
 /* Indices and edges of the rows that were loaded. */
 int am_ops_link(am_doc *doc);
 void am_load_free(const am_allocator *a, struct am_load *load);
+/* range.c: a new register of the map whose keys are indexed takes its place in index and list;
+ * false: there is no room, and no index any more. */
+bool am_keys_add(struct am_ops *ops, uint32_t r);
+void am_keys_drop(struct am_ops *ops);
 int am_ops_verify(am_doc *doc); /* debug: structure checks, aborts when wrong */
 #endif

@@ -99,6 +99,20 @@ static void check_succs(const am_doc *doc, uint32_t s)
 	}
 }
 
+/* The index of keys says what the list says. */
+static void check_keys(const struct am_ops *ops, uint32_t obj)
+{
+	uint32_t r = ops->obj.p[obj].m.first;
+
+	if (ops->keys.obj != obj)
+		return;
+	CHECK(ops->obj.p[obj].sorted);
+	for (size_t i = 0; i < ops->keys.reg.n; i++, r = ops->reg.p[r].next)
+		CHECK(r == ops->keys.reg.p[i] && (i == 0 || am_key_cmp(ops, ops->reg.p[ops->keys.reg.p[i - 1]].key,
+									ops->reg.p[r].key) < 0));
+	CHECK(r == AM_NONE);
+}
+
 static size_t check_object(am_doc *doc, uint32_t obj)
 {
 	struct am_ops *ops = doc->ops;
@@ -107,6 +121,7 @@ static size_t check_object(am_doc *doc, uint32_t obj)
 	size_t n = 0;
 
 	if (am_obj_is_map(o)) {
+		check_keys(ops, obj);
 		for (uint32_t r = o->m.first; r != AM_NONE; r = ops->reg.p[r].next) {
 			CHECK(ops->reg.p[r].obj == obj && am_reg_find(ops, obj, ops->reg.p[r].key) == r);
 			n += check_register(doc, r);
