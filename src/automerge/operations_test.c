@@ -243,6 +243,70 @@ static void check_isolated(am_doc *src, const struct history *h, struct rnd *r, 
 	am_free(doc);
 }
 
+/* ---- objects taken whole ---- */
+
+struct walked { am_doc *doc; const am_view *view; };
+
+static int count_seen(void *ctx, const am_place *p)
+{
+	size_t *depth = ctx;
+
+	assert_true(p->visible);
+	++*depth;
+	return 0;
+}
+
+/* Each object a walk shows is where the way up says, and has a name. */
+static int check_item(void *ctx, const am_item *i)
+{
+	struct walked *w = ctx;
+	am_place p;
+	am_objid again;
+	am_buf name = {0};
+	size_t depth = 0;
+
+	if (!am_is_object(i->value.type) || i->value.type == AM_TABLE)
+		return 0;
+	ok(am_parent(w->doc, w->view, i->value.id, &p));
+	assert_memory_equal(&p.obj, &i->at.obj, sizeof p.obj);
+	assert_true(p.key_n == i->at.key_n && p.index == i->at.index && p.type == i->at.type);
+	ok(am_path(w->doc, w->view, i->value.id, count_seen, &depth));
+	assert_int_equal(depth, i->depth + 1);
+	ok(am_id_text(w->doc, i->value.id, &name));
+	ok(am_id_parse(w->doc, (const char *)name.p, name.n, &again));
+	assert_memory_equal(&again, &i->value.id, sizeof again);
+	am_buf_free(&name);
+	return 0;
+}
+
+/* A tree put into another document reads as what it was taken from; and where it came from it is so already. */
+static void check_trees(am_doc *doc, am_text_unit unit, const am_hash *heads, size_t n)
+{
+	struct walked w = {.doc = doc};
+	am_doc *other = new_doc('z', unit);
+	am_view *view;
+	am_tree *tree;
+	size_t ops;
+	char *want, *got;
+
+	ok(am_view_at(doc, heads, n, &view));
+	w.view = view;
+	ok(am_walk(doc, view, AM_ROOT, check_item, &w));
+	ok(am_hydrate(doc, view, AM_ROOT, &tree));
+	want = json_of(doc, view, false);
+	ok(am_map_put_trees(other, AM_ROOT, tree->children, tree->n_children));
+	got = json_of(other, NULL, false);
+	assert_string_equal(got, want);
+	ops = am_op_count(other);
+	ok(am_object_update(other, AM_ROOT, tree));
+	assert_int_equal(am_op_count(other), ops);
+	free(want);
+	free(got);
+	am_tree_free(tree);
+	am_view_free(view);
+	am_free(other);
+}
+
 static void one_round(uint64_t seed, am_text_unit unit, bool marks)
 {
 	struct rnd r = {seed * 0x9e3779b97f4a7c15u + 1};
@@ -291,6 +355,8 @@ static void one_round(uint64_t seed, am_text_unit unit, bool marks)
 		check_marks(doc[0], m);
 	for (size_t i = 0; i < h.len; i++)
 		check_view(doc[0], m, h.h[i], h.n[i]);
+	for (size_t i = 0; i < h.len; i++)
+		check_trees(doc[0], unit, h.h[i], h.n[i]);
 	check_isolated(doc[0], &h, &r, marks);
 	for (size_t i = 0; unit == AM_UNIT_UTF16 && i < h.len; i++)
 		for (size_t k = 0; k < h.len; k++)
