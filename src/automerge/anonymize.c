@@ -347,7 +347,7 @@ static int mask_change(struct masker *m, uint32_t row)
 	am_buf out = {0};
 	int rc = am_graph_chunk(m->doc, row, &chunk);
 
-	if (rc || (rc = am_change_decode(chunk.p, chunk.n, &m->doc->a, &v)))
+	if (rc || (rc = am_change_decode(chunk.p, chunk.n, &m->doc->opts, &v)))
 		return rc;
 	am_arena_reset(&m->arena);
 	rc = mask_view(m, row, v, &out);

@@ -663,8 +663,8 @@ typedef struct {
 	const am_objid *pred; size_t n_pred;
 } am_op_view;
 typedef struct am_change_view am_change_view;
-/* One change chunk (plain or deflated), checked as far as it can be alone. */
-AM_API int am_change_decode(const void *p, size_t n, const am_allocator *a, am_change_view **ret);
+/* One change chunk (plain or deflated), checked as far as it can be alone. opts may be NULL; its limits hold. */
+AM_API int am_change_decode(const void *p, size_t n, const am_opts *opts, am_change_view **ret);
 AM_API void am_change_view_free(am_change_view *c);
 AM_API const am_change_info *am_change_view_info(const am_change_view *c);
 AM_API const uint8_t *am_change_view_actor(const am_change_view *c, uint32_t index, size_t *ret_n);

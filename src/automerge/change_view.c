@@ -66,10 +66,10 @@ static void view_info(struct am_change_view *v)
 	}
 }
 
-int am_change_decode(const void *p, size_t n, const am_allocator *alloc, am_change_view **ret)
+int am_change_decode(const void *p, size_t n, const am_opts *opts, am_change_view **ret)
 {
-	static const struct am_limits lim = {(size_t)1 << 30, (uint64_t)1 << 28};
-	am_allocator a = am_mem_allocator(alloc);
+	struct am_limits lim = am_opts_limits(opts);
+	am_allocator a = am_mem_allocator(opts ? &opts->alloc : NULL);
 	struct am_in in = am_in_of(p, n);
 	struct am_scratch *s = NULL;
 	struct am_change_view *v = am_mem_zalloc(&a, sizeof *v);

@@ -371,7 +371,7 @@ static void setup_change(struct bench *b)
 static int call_decode(struct bench *b)
 {
 	am_change_view *v;
-	int rc = am_change_decode(b->in.p, b->in.n, &b->opts.alloc, &v);
+	int rc = am_change_decode(b->in.p, b->in.n, &b->opts, &v);
 
 	if (rc == AM_OK)
 		am_change_view_free(v);
@@ -987,7 +987,7 @@ static int call_views(struct bench *b)
 	am_change_view *v;
 	const am_op_view *ops;
 	size_t n, calls;
-	int rc = am_change_decode(b->in.p, b->in.n, &b->opts.alloc, &v);
+	int rc = am_change_decode(b->in.p, b->in.n, &b->opts, &v);
 
 	if (rc)
 		return rc;

@@ -117,7 +117,9 @@ static void test_a_change_made_by_hand(void **state)
 
 	(void)state;
 	ok(encode(&plain_info, ops, 2, &out));
-	ok(am_change_decode(out.p, out.n, NULL, &v));
+	assert_int_equal(am_change_decode(out.p, out.n, &(am_opts){.max_ops = 1}, &v), AM_E_LIMIT);
+	assert_int_equal(am_change_decode(out.p, out.n, &(am_opts){.max_ops = 3}, &v), AM_E_LIMIT); /* four pred */
+	ok(am_change_decode(out.p, out.n, &(am_opts){.max_ops = 4}, &v));
 	assert_int_equal(am_change_view_ops(v, &got), 2);
 	assert_int_equal(got[0].id.ctr, 10);
 	assert_int_equal(got[0].n_pred, 4);
