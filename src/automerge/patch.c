@@ -11,7 +11,6 @@
 #include "automerge/sequence.h"
 #include "automerge/sizes.h"
 #include "automerge/text.h"
-#include "automerge/transaction.h"
 
 /* ---- what is touched ---- */
 

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "automerge/sequence.h"
-#include "automerge/transaction.h"
 #include "automerge/view.h"
 
 struct string { am_objid obj; am_id op; };

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "automerge/transaction.h"
+#include "automerge/edit.h"
 
 struct pair { am_objid id; const am_tree *t; };
 typedef AM_VEC(struct pair) pair_list;

@@ -1,6 +1,6 @@
 /* New objects made from trees. The operations are those of crate 0.12: what is put first,
  * then what is in it, level by level. */
-#include "automerge/transaction.h"
+#include "automerge/edit.h"
 #include "automerge/tree.h"
 #include "base/utf8.h"
 

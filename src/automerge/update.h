@@ -2,8 +2,8 @@
  * (update_spans.c). Both sides are cut into tokens: grapheme clusters, and blocks. */
 #ifndef AUTOMERGE_UPDATE_H
 #define AUTOMERGE_UPDATE_H
+#include "automerge/edit.h"
 #include "automerge/myers.h"
-#include "automerge/transaction.h"
 
 struct am_token {
 	uint32_t at, n; /* bytes of its side's text */
