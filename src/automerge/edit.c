@@ -290,50 +290,49 @@ int am_target_increment(struct am_edit *e, struct am_target *t, int64_t by)
 
 /* ---- maps ---- */
 
+/* Begins an edit of what a key holds; an error has ended it. */
+static int begin_at_key(am_doc *doc, am_objid obj, const char *key, size_t n, struct am_edit *ret, struct am_target *ret_t)
+{
+	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, ret);
+
+	if (rc)
+		return rc;
+	rc = target_of_key(ret, key, n, ret_t);
+	return rc ? am_edit_end(ret, rc) : AM_OK;
+}
+
 int am_map_put(am_doc *doc, am_objid obj, const char *key, size_t key_n, const am_value *v)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
+	int rc = begin_at_key(doc, obj, key, key_n, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = target_of_key(&e, key, key_n, &t);
-	return am_edit_end(&e, rc ? rc : am_target_put(&e, &t, v));
+	return rc ? rc : am_edit_end(&e, am_target_put(&e, &t, v));
 }
 
 int am_map_put_object(am_doc *doc, am_objid obj, const char *key, size_t key_n, am_type type, am_objid *ret)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
+	int rc = begin_at_key(doc, obj, key, key_n, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = target_of_key(&e, key, key_n, &t);
-	return am_edit_end(&e, rc ? rc : am_target_put_object(&e, &t, type, ret));
+	return rc ? rc : am_edit_end(&e, am_target_put_object(&e, &t, type, ret));
 }
 
 int am_map_delete(am_doc *doc, am_objid obj, const char *key, size_t key_n)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
+	int rc = begin_at_key(doc, obj, key, key_n, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = target_of_key(&e, key, key_n, &t);
-	return am_edit_end(&e, rc ? rc : am_target_delete(&e, &t));
+	return rc ? rc : am_edit_end(&e, am_target_delete(&e, &t));
 }
 
 int am_map_increment(am_doc *doc, am_objid obj, const char *key, size_t key_n, int64_t by)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
+	int rc = begin_at_key(doc, obj, key, key_n, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = target_of_key(&e, key, key_n, &t);
-	return am_edit_end(&e, rc ? rc : am_target_increment(&e, &t, by));
+	return rc ? rc : am_edit_end(&e, am_target_increment(&e, &t, by));
 }

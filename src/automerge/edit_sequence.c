@@ -72,52 +72,52 @@ int am_replace_block(am_doc *doc, am_objid text, size_t pos, am_objid *ret)
 	return am_edit_end(&e, rc ? rc : am_edit_insert_object(&e, pos, AM_MAP, ret));
 }
 
+/* Begins an edit of the element at an index; an error has ended it. */
+static int begin_at_index(am_doc *doc, am_objid obj, unsigned kinds, size_t index, struct am_edit *ret,
+			  struct am_target *ret_t)
+{
+	int rc = am_edit_begin(doc, obj, kinds, ret);
+
+	if (rc)
+		return rc;
+	rc = am_target_of_index(ret, index, ret_t);
+	return rc ? am_edit_end(ret, rc) : AM_OK;
+}
+
 int am_list_put(am_doc *doc, am_objid obj, size_t index, const am_value *v)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, &e);
+	int rc = begin_at_index(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, index, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = am_target_of_index(&e, index, &t);
-	return am_edit_end(&e, rc ? rc : am_target_put(&e, &t, v));
+	return rc ? rc : am_edit_end(&e, am_target_put(&e, &t, v));
 }
 
 int am_list_put_object(am_doc *doc, am_objid obj, size_t index, am_type type, am_objid *ret)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST, &e);
+	int rc = begin_at_index(doc, obj, AM_EDIT_LIST, index, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = am_target_of_index(&e, index, &t);
-	return am_edit_end(&e, rc ? rc : am_target_put_object(&e, &t, type, ret));
+	return rc ? rc : am_edit_end(&e, am_target_put_object(&e, &t, type, ret));
 }
 
 int am_list_delete(am_doc *doc, am_objid obj, size_t index)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, &e);
+	int rc = begin_at_index(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, index, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = am_target_of_index(&e, index, &t);
-	return am_edit_end(&e, rc ? rc : am_target_delete(&e, &t));
+	return rc ? rc : am_edit_end(&e, am_target_delete(&e, &t));
 }
 
 int am_list_increment(am_doc *doc, am_objid obj, size_t index, int64_t by)
 {
 	struct am_edit e;
 	struct am_target t;
-	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, &e);
+	int rc = begin_at_index(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, index, &e, &t);
 
-	if (rc)
-		return rc;
-	rc = am_target_of_index(&e, index, &t);
-	return am_edit_end(&e, rc ? rc : am_target_increment(&e, &t, by));
+	return rc ? rc : am_edit_end(&e, am_target_increment(&e, &t, by));
 }
 
 /* ---- splices ---- */
