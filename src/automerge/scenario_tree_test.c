@@ -257,6 +257,76 @@ static void test_a_tree_into_the_past(void **state)
 	shows(reload(d, 'b'), "{\"l\":[[1,[]],[1,[]],\"\xf0\x9f\x98\x80!\",3,\"b\"]}");
 }
 
+struct strings { const char *key[3]; size_t key_n[3]; am_value v[3]; size_t n; };
+
+static int note_string(void *ctx, const char *key, size_t key_n, const am_value *v)
+{
+	struct strings *s = ctx;
+
+	if (v->type != AM_STR)
+		return 0;
+	s->key[s->n] = key;
+	s->key_n[s->n] = key_n;
+	s->v[s->n++] = *v;
+	return 0;
+}
+
+/* Three strings of the root, borrowed, where the next edit has to move all that is borrowed. */
+static am_doc *with_strings(struct strings *ret)
+{
+	am_doc *d = doc('a');
+
+	put(d, AM_ROOT, "key one", word("string one"));
+	put(d, AM_ROOT, "key two", word("string two"));
+	put(d, AM_ROOT, "key up", word("string up"));
+	put_new(d, AM_ROOT, "l", AM_LIST);
+	commit(d);
+	ok(am_shrink(d));
+	ret->n = 0;
+	ok(am_map_each(d, NULL, AM_ROOT, note_string, ret));
+	assert_int_equal(ret->n, 3);
+	return d;
+}
+
+/* The keys become strings, the strings keys. */
+static void turn_round(const struct strings *s, am_type type, am_tree *kids)
+{
+	for (size_t i = 0; i < 3; i++) {
+		kids[i] = (am_tree){.key = (const char *)s->v[2 - i].s.p, .key_n = s->v[2 - i].s.n,
+				    .value = am_str(s->key[i], s->key_n[i])};
+		kids[i].value.type = type;
+	}
+}
+
+static void test_trees_of_what_the_document_holds(void **state)
+{
+	struct strings s;
+	am_tree kids[3], map = {.value = {.type = AM_MAP}, .children = kids, .n_children = 3};
+	am_doc *d = with_strings(&s);
+	am_objid id;
+
+	(void)state;
+	turn_round(&s, AM_STR, kids);
+	ok(am_map_put_trees(d, AM_ROOT, kids, 3));
+	shows(d, "{\"key one\":\"string one\",\"key two\":\"string two\",\"key up\":\"string up\",\"l\":[],"
+		 "\"string one\":\"key up\",\"string two\":\"key two\",\"string up\":\"key one\"}");
+	for (unsigned text = 0; text < 2; text++) {
+		d = with_strings(&s);
+		turn_round(&s, text ? AM_TEXT : AM_STR, kids);
+		ok(am_map_put_tree(d, AM_ROOT, s.key[2], s.key_n[2], &map, &id));
+		shows(d, "{\"key one\":\"string one\",\"key two\":\"string two\",\"key up\":{\"string one\":\"key up\","
+			 "\"string two\":\"key two\",\"string up\":\"key one\"},\"l\":[]}");
+		d = with_strings(&s);
+		for (size_t i = 0; i < 3; i++) {
+			kids[i] = (am_tree){.value = s.v[i]};
+			kids[i].value.type = text ? AM_TEXT : AM_STR;
+		}
+		ok(am_list_splice_trees(d, at(d, "l"), 0, 0, kids, 3));
+		shows(d, "{\"key one\":\"string one\",\"key two\":\"string two\",\"key up\":\"string up\","
+			 "\"l\":[\"string one\",\"string two\",\"string up\"]}");
+	}
+}
+
 static void test_a_bad_tree_leaves_no_trace(void **state)
 {
 	static const am_tree bad[] = {
@@ -491,6 +561,7 @@ int main(void)
 		scenario(test_trees_into_a_list),
 		scenario(test_a_tree_into_a_text),
 		scenario(test_a_tree_into_the_past),
+		scenario(test_trees_of_what_the_document_holds),
 		scenario(test_a_bad_tree_leaves_no_trace),
 		scenario(test_a_walk_through_everything),
 		scenario(test_a_walk_through_text),

@@ -4,6 +4,24 @@
 
 #include "automerge/edit.h"
 
+/* ---- what is borrowed ---- */
+
+struct am_lent am_lent_by(const am_doc *doc)
+{
+	const struct am_ops *ops = doc->ops;
+
+	return (struct am_lent){doc, (uintptr_t)ops->heap.p, (uintptr_t)ops->names.p, ops->heap.n, ops->names.n};
+}
+
+const void *am_lent_now(const struct am_lent *l, const void *p)
+{
+	const struct am_ops *ops = l->doc->ops;
+
+	if ((uintptr_t)p - l->heap < l->heap_n)
+		return am_moved(p, l->heap, l->heap_n, ops->heap.p);
+	return am_moved(p, l->names, l->names_n, ops->names.p);
+}
+
 struct pair { am_objid id; const am_tree *t; };
 typedef AM_VEC(struct pair) pair_list;
 
@@ -155,23 +173,24 @@ static int key_order(const char *a, size_t a_n, const char *b, size_t b_n)
 	return c ? c : a_n < b_n ? -1 : a_n > b_n;
 }
 
-static int child_order(const void *p, const void *q)
+static int child_order(const void *p, const void *q, void *lent)
 {
 	const am_tree *a = *(const am_tree *const *)p, *b = *(const am_tree *const *)q;
 
-	return key_order(a->key, a->key_n, b->key, b->key_n);
+	return key_order(am_lent_now(lent, a->key), a->key_n, am_lent_now(lent, b->key), b->key_n);
 }
 
-int am_tree_sort(const am_doc *doc, const am_tree *v, size_t n, const am_tree ***ret)
+int am_tree_sort(const struct am_lent *l, const am_tree *v, size_t n, const am_tree ***ret)
 {
-	const am_tree **sorted = am_mem_realloc(&doc->a, NULL, n + 1, sizeof *sorted);
+	const am_tree **sorted = am_mem_realloc(&l->doc->a, NULL, n + 1, sizeof *sorted);
+	struct am_lent lent = *l;
 
 	if (!sorted)
 		return AM_E_NOMEM;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &v[i];
 	if (n > 1)
-		qsort(sorted, n, sizeof *sorted, child_order);
+		qsort_r(sorted, n, sizeof *sorted, child_order, &lent);
 	*ret = sorted;
 	return AM_OK;
 }
@@ -221,8 +240,9 @@ static int delete_surplus(am_doc *doc, am_objid id, const struct am_out *keys)
 static int store_map(am_doc *doc, pair_list *todo, am_objid id, const am_tree *t)
 {
 	struct surplus s = {.n = t->n_children, .keys.a = &doc->a};
+	struct am_lent lent = am_lent_by(doc);
 	const am_tree **child = NULL;
-	int rc = am_tree_sort(doc, t->children, t->n_children, &child);
+	int rc = am_tree_sort(&lent, t->children, t->n_children, &child);
 
 	s.child = child;
 	if (rc == AM_OK)

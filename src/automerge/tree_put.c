@@ -8,8 +8,23 @@ struct made { am_objid id; const am_tree *t; };
 struct planting {
 	am_doc *doc;
 	struct am_edit *e;
+	struct am_lent lent;
 	AM_VEC(struct made) made; /* objects, in the order in which they are filled */
 };
+
+static const char *key_now(const struct planting *p, const am_tree *t)
+{
+	return t->key_n ? am_lent_now(&p->lent, t->key) : "";
+}
+
+static am_value value_now(const struct planting *p, const am_tree *t)
+{
+	am_value v = t->value;
+
+	if (v.type == AM_STR || v.type == AM_BYTES || v.type == AM_UNKNOWN || v.type == AM_TEXT)
+		v.s.p = am_lent_now(&p->lent, v.s.p);
+	return v;
+}
 
 static int note_made(struct planting *p, am_objid id, const am_tree *t)
 {
@@ -22,16 +37,17 @@ static int note_made(struct planting *p, am_objid id, const am_tree *t)
 /* A child of an object that is new, so that nothing has to be looked for. */
 static int emit(struct planting *p, struct am_edit *e, am_op *op, const am_tree *t)
 {
+	am_value v = value_now(p, t);
 	struct am_scalar s;
 	int rc;
 
-	if (am_is_object(t->value.type)) {
-		rc = am_make_action(t->value.type, &op->action);
+	if (am_is_object(v.type)) {
+		rc = am_make_action(v.type, &op->action);
 		if (rc == AM_OK)
 			rc = am_edit_emit(e, op);
 		return rc ? rc : note_made(p, op->id, t);
 	}
-	rc = am_scalar_encode(&t->value, &s);
+	rc = am_scalar_encode(&v, &s);
 	if (rc)
 		return rc;
 	op->action = AM_ACT_SET;
@@ -40,25 +56,27 @@ static int emit(struct planting *p, struct am_edit *e, am_op *op, const am_tree 
 	return am_edit_emit(e, op);
 }
 
-static int check_key(const am_tree *t, const am_tree *before)
+static int check_key(const struct planting *p, const am_tree *t, const am_tree *before)
 {
+	const char *key = key_now(p, t);
+
 	if (t->key_n > INT32_MAX)
 		return AM_E_LIMIT;
-	if (!utf8_valid(t->key_n ? t->key : "", t->key_n))
+	if (!utf8_valid(key, t->key_n))
 		return AM_E_FORMAT;
-	return before && before->key_n == t->key_n && (t->key_n == 0 || memcmp(before->key, t->key, t->key_n) == 0)
+	return before && before->key_n == t->key_n && memcmp(key_now(p, before), key, t->key_n) == 0
 		       ? AM_E_FORMAT : AM_OK;
 }
 
 static int fill_map(struct planting *p, struct am_edit *e, const am_tree *t)
 {
 	const am_tree **kid = NULL;
-	int rc = am_tree_sort(p->doc, t->children, t->n_children, &kid);
+	int rc = am_tree_sort(&p->lent, t->children, t->n_children, &kid);
 
 	for (size_t i = 0; i < t->n_children && rc == AM_OK; i++) {
-		am_op op = {.key_is_str = true, .key = (const uint8_t *)(kid[i]->key_n ? kid[i]->key : ""),
+		am_op op = {.key_is_str = true, .key = (const uint8_t *)key_now(p, kid[i]),
 			    .key_n = (uint32_t)kid[i]->key_n};
-		rc = check_key(kid[i], i ? kid[i - 1] : NULL);
+		rc = check_key(p, kid[i], i ? kid[i - 1] : NULL);
 		if (rc == AM_OK)
 			rc = emit(p, e, &op, kid[i]);
 	}
@@ -78,16 +96,11 @@ static int fill_list(struct planting *p, struct am_edit *e, const am_tree *t)
 	return rc;
 }
 
-static int fill_text(struct am_edit *e, const am_tree *t)
+static int fill_text(struct planting *p, am_objid text, const am_tree *t)
 {
-	const uint8_t *p = t->value.s.p;
-	size_t n = t->value.s.n;
+	am_value v = value_now(p, t);
 
-	if (n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(n ? p : (const uint8_t *)"", n))
-		return AM_E_FORMAT;
-	return n ? am_edit_text(e, 0, 0, p, n) : AM_OK;
+	return am_text_splice(p->doc, text, 0, 0, (const char *)v.s.p, v.s.n);
 }
 
 static int fill_all(struct planting *p)
@@ -100,7 +113,7 @@ static int fill_all(struct planting *p)
 		e.obj = am_ops_object(p->doc->ops, m.id);
 		rc = m.t->value.type == AM_MAP    ? fill_map(p, &e, m.t)
 		     : m.t->value.type == AM_LIST ? fill_list(p, &e, m.t)
-						  : fill_text(&e, m.t);
+						  : fill_text(p, m.id, m.t);
 	}
 	return rc;
 }
@@ -117,32 +130,34 @@ static int finish(struct planting *p, int rc)
 
 static int put_at_key(struct planting *p, am_objid obj, const char *key, size_t key_n, const am_tree *t, am_objid *ret)
 {
+	am_value v = value_now(p, t);
 	int rc;
 
 	*ret = AM_ROOT;
-	if (!am_is_object(t->value.type))
-		return am_map_put(p->doc, obj, key, key_n, &t->value);
-	rc = am_map_put_object(p->doc, obj, key, key_n, t->value.type, ret);
+	if (!am_is_object(v.type))
+		return am_map_put(p->doc, obj, key, key_n, &v);
+	rc = am_map_put_object(p->doc, obj, key, key_n, v.type, ret);
 	return rc ? rc : note_made(p, *ret, t);
 }
 
 static int put_at_index(struct planting *p, am_objid obj, size_t index, bool insert, const am_tree *t, am_objid *ret)
 {
+	am_value v = value_now(p, t);
 	am_doc *doc = p->doc;
 	int rc;
 
 	*ret = AM_ROOT;
-	if (!am_is_object(t->value.type))
-		return insert ? am_list_insert(doc, obj, index, &t->value) : am_list_put(doc, obj, index, &t->value);
-	rc = insert ? am_list_insert_object(doc, obj, index, t->value.type, ret)
-		    : am_list_put_object(doc, obj, index, t->value.type, ret);
+	if (!am_is_object(v.type))
+		return insert ? am_list_insert(doc, obj, index, &v) : am_list_put(doc, obj, index, &v);
+	rc = insert ? am_list_insert_object(doc, obj, index, v.type, ret)
+		    : am_list_put_object(doc, obj, index, v.type, ret);
 	return rc ? rc : note_made(p, *ret, t);
 }
 
 int am_map_put_tree(am_doc *doc, am_objid obj, const char *key, size_t key_n, const am_tree *tree, am_objid *ret)
 {
 	struct am_edit e;
-	struct planting p = {.doc = doc, .e = &e};
+	struct planting p = {.doc = doc, .e = &e, .lent = am_lent_by(doc)};
 	am_objid id;
 	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
 
@@ -156,7 +171,7 @@ int am_map_put_tree(am_doc *doc, am_objid obj, const char *key, size_t key_n, co
 static int put_element(am_doc *doc, am_objid obj, size_t index, bool insert, const am_tree *tree, am_objid *ret)
 {
 	struct am_edit e;
-	struct planting p = {.doc = doc, .e = &e};
+	struct planting p = {.doc = doc, .e = &e, .lent = am_lent_by(doc)};
 	am_objid id;
 	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST | AM_EDIT_TEXT, &e);
 
@@ -182,18 +197,18 @@ int am_list_put_tree(am_doc *doc, am_objid obj, size_t index, const am_tree *tre
 int am_map_put_trees(am_doc *doc, am_objid obj, const am_tree *v, size_t n)
 {
 	struct am_edit e;
-	struct planting p = {.doc = doc, .e = &e};
+	struct planting p = {.doc = doc, .e = &e, .lent = am_lent_by(doc)};
 	const am_tree **kid = NULL;
 	am_objid id;
 	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, &e);
 
 	if (rc)
 		return rc;
-	rc = am_tree_sort(doc, v, n, &kid);
+	rc = am_tree_sort(&p.lent, v, n, &kid);
 	for (size_t i = 0; i < n && rc == AM_OK; i++) {
-		rc = check_key(kid[i], i ? kid[i - 1] : NULL);
+		rc = check_key(&p, kid[i], i ? kid[i - 1] : NULL);
 		if (rc == AM_OK)
-			rc = put_at_key(&p, obj, kid[i]->key_n ? kid[i]->key : "", kid[i]->key_n, kid[i], &id);
+			rc = put_at_key(&p, obj, key_now(&p, kid[i]), kid[i]->key_n, kid[i], &id);
 	}
 	am_mem_free(&doc->a, kid);
 	return finish(&p, rc);
@@ -202,7 +217,7 @@ int am_map_put_trees(am_doc *doc, am_objid obj, const am_tree *v, size_t n)
 int am_list_splice_trees(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const am_tree *v, size_t n)
 {
 	struct am_edit e;
-	struct planting p = {.doc = doc, .e = &e};
+	struct planting p = {.doc = doc, .e = &e, .lent = am_lent_by(doc)};
 	size_t count = 0;
 	am_objid id;
 	int rc = am_edit_begin(doc, obj, AM_EDIT_LIST, &e);
