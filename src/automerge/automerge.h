@@ -520,7 +520,8 @@ typedef struct {
 	const am_mark_range *marks; size_t n_marks; /* of the run, start and end unset */
 } am_item;
 typedef int (*am_item_fn)(void *ctx, const am_item *item);
-/* What is in the blocks of a text comes behind the whole text. */
+/* What is in the blocks of a text comes behind the whole text; of a list or text that is an
+ * element of one there is only the U+FFFC. */
 AM_API int am_walk(am_doc *doc, const am_view *view, am_objid obj, am_item_fn fn, void *ctx);
 
 typedef enum { AM_MOVE_AFTER = 0, AM_MOVE_BEFORE } am_move;
