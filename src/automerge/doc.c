@@ -417,7 +417,8 @@ static int copy_graph(const am_allocator *a, struct am_graph *to, const struct a
 	    COPY_VEC(a, &to->block, &from->block) || COPY_VEC(a, &to->time, &from->time) ||
 	    COPY_VEC(a, &to->more, &from->more) || COPY_VEC(a, &to->lists, &from->lists) ||
 	    COPY_VEC(a, &to->bytes, &from->bytes) ||
-	    COPY_VEC(a, &to->texts, &from->texts) || COPY_VEC(a, &to->text_slot, &from->text_slot) || COPY_VEC(a, &to->heads, &from->heads) ||
+	    COPY_VEC(a, &to->texts, &from->texts) || COPY_VEC(a, &to->text_slot, &from->text_slot) ||
+	    COPY_VEC(a, &to->heads, &from->heads) ||
 	    COPY_VEC(a, &to->head_rows, &from->head_rows) || COPY_VEC(a, &to->flag, &from->flag) ||
 	    copy_array(a, (void **)&to->slot, &slots, &slots_cap, from->slot, from->n_slots, sizeof *to->slot) ||
 	    am_vec_reserve(a, &to->actor, from->actor.n))

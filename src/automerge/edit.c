@@ -291,7 +291,8 @@ int am_target_increment(struct am_edit *e, struct am_target *t, int64_t by)
 /* ---- maps ---- */
 
 /* Begins an edit of what a key holds; an error has ended it. */
-static int begin_at_key(am_doc *doc, am_objid obj, const char *key, size_t n, struct am_edit *ret, struct am_target *ret_t)
+static int begin_at_key(am_doc *doc, am_objid obj, const char *key, size_t n, struct am_edit *ret,
+			struct am_target *ret_t)
 {
 	int rc = am_edit_begin(doc, obj, AM_EDIT_MAP, ret);
 

@@ -672,7 +672,8 @@ static void test_the_shape_stays_and_the_content_goes(void **state)
 
 static void test_nothing_to_be_recognised_is_left(void **state)
 {
-	static const char *const secret[] = {"secret", "hidden", "author", "\xe7\xa7\x98\xe5\xaf\x86", "\xf0\x9f\xa4\xab", "bold",
+	static const char *const secret[] = {"secret", "hidden", "author", "\xe7\xa7\x98\xe5\xaf\x86", "\xf0\x9f\xa4\xab",
+		"bold",
 					     "actor!"};
 	am_doc *d, *m;
 	am_objid t;

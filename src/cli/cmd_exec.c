@@ -303,7 +303,8 @@ static enum cell_outcome cell_stop(struct run *run, struct running *c)
 	bool by_user = interrupted;
 	if (by_user && waits_for_another(run, c)) {
 		free(run->failure);
-		run->failure = xasprintf("interrupted; cell %zu still waits for a cell that another client runs", c->number);
+		run->failure = xasprintf("interrupted; cell %zu still waits for a cell that another client runs",
+			c->number);
 		return CELL_NOT_RUN;
 	}
 	if (!run->failure)

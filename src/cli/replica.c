@@ -152,5 +152,7 @@ char *replica_kernel_status(am_doc *state)
 char *replica_executing(am_doc *state)
 {
 	am_objid queue;
-	return map_below(state, AM_ROOT, "queue", &queue) ? text_get(state, queue, "executing_execution_id", "") : xstrdup("");
+	if (!map_below(state, AM_ROOT, "queue", &queue))
+		return xstrdup("");
+	return text_get(state, queue, "executing_execution_id", "");
 }

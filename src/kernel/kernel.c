@@ -87,7 +87,7 @@ static bool half_over(const struct execution *x)
 	return x && (x->got_idle || x->got_reply);
 }
 
-/* A SIGINT between a request's start and its code makes ipykernel drop the request: idle follows, a reply never does. */
+/* A SIGINT between a request's start and its code makes ipykernel drop it: idle follows, a reply never does. */
 static bool is_swallowed(const struct execution *x)
 {
 	return x->interrupted && !x->got_reply && !x->got_error;

@@ -84,7 +84,8 @@ int cmd_anonymize(const struct tool_args *args)
 	int status = tool_random(seed, sizeof seed);
 	if (!status) {
 		int rc = am_anonymize(doc, seed, &masked);
-		status = rc ? tool_fail(args->files[0], am_strerror(rc)) : tool_save(masked, args->out, save_flags(args));
+		status = rc ? tool_fail(args->files[0], am_strerror(rc))
+			    : tool_save(masked, args->out, save_flags(args));
 	}
 	explicit_bzero(seed, sizeof seed);
 	am_free(masked);
