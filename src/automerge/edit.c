@@ -4,7 +4,6 @@
 #include "automerge/sequence.h"
 #include "automerge/text.h"
 #include "automerge/transaction.h"
-#include "base/utf8.h"
 
 /* ---- one edit ---- */
 
@@ -176,11 +175,10 @@ static int target_of_key(struct am_edit *e, const char *key, size_t n, struct am
 {
 	const uint8_t *p = (const uint8_t *)key;
 	bool conflict;
+	int rc = am_text_check(key, n);
 
-	if (n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(n ? key : "", n))
-		return AM_E_FORMAT;
+	if (rc)
+		return rc;
 	*ret = (struct am_target){.s = AM_NONE};
 	ret->op.key_is_str = true;
 	ret->op.key = p;

@@ -2,7 +2,6 @@
 #include "automerge/edit.h"
 #include "automerge/sequence.h"
 #include "automerge/text.h"
-#include "base/utf8.h"
 
 /* ---- lists ---- */
 
@@ -260,13 +259,10 @@ int am_text_splice(am_doc *doc, am_objid obj, size_t pos, ptrdiff_t del, const c
 	struct am_edit e;
 	uintptr_t heap;
 	size_t count;
-	int rc;
+	int rc = am_text_check(text, n);
 
-	if (n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(n ? text : "", n))
-		return AM_E_FORMAT;
-	rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
+	if (rc == AM_OK)
+		rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
 	if (rc)
 		return rc;
 	heap = (uintptr_t)e.ops->heap.p;
@@ -366,11 +362,9 @@ int am_mark(am_doc *doc, am_objid text, size_t start, size_t end, am_expand expa
 
 	if (start > end)
 		return AM_E_INDEX;
-	if (name_n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(name_n ? name : "", name_n))
-		return AM_E_FORMAT;
-	rc = am_edit_begin(doc, text, AM_EDIT_TEXT, &e);
+	rc = am_text_check(name, name_n);
+	if (rc == AM_OK)
+		rc = am_edit_begin(doc, text, AM_EDIT_TEXT, &e);
 	if (rc)
 		return rc;
 	if (start < end || expand != AM_EXPAND_NONE)

@@ -342,7 +342,7 @@ void am_succ_add(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by)
 	}
 }
 
-static bool succ_hides(const struct am_ops *ops, const struct am_span *x, am_id id)
+bool am_succ_hides(const struct am_ops *ops, const struct am_span *x, am_id id)
 {
 	uint32_t k, s;
 
@@ -364,9 +364,9 @@ void am_succ_drop(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by)
 		return;
 	}
 	if (x->succ.ctr)
-		hidden = succ_hides(ops, x, x->succ);
+		hidden = am_succ_hides(ops, x, x->succ);
 	for (uint32_t m = x->more; m != AM_NONE && !hidden; m = ops->succ.p[m].next)
-		hidden = succ_hides(ops, x, ops->succ.p[m].id);
+		hidden = am_succ_hides(ops, x, ops->succ.p[m].id);
 	if (!hidden)
 		am_span_show(doc, s);
 }

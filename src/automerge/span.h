@@ -233,6 +233,8 @@ void am_succ_add(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by);
 /* Takes that back; the operation `id` is still in the indices. */
 void am_succ_drop(am_doc *doc, uint32_t s, am_id id, bool is_inc, int64_t by);
 bool am_span_has_succ(const struct am_ops *ops, const struct am_span *s, am_id id);
+/* Whether the successor id of x takes it out of sight: an increment of a counter does not. */
+bool am_succ_hides(const struct am_ops *ops, const struct am_span *x, am_id id);
 /* s has got a successor that hides it. */
 void am_span_hide(am_doc *doc, uint32_t s);
 /* s has none that hides it any more. */

@@ -4,6 +4,13 @@
 
 #include "base/utf8.h"
 
+int am_text_check(const void *p, size_t n)
+{
+	if (n > INT32_MAX)
+		return AM_E_LIMIT;
+	return n == 0 || utf8_valid(p, n) ? AM_OK : AM_E_FORMAT;
+}
+
 size_t am_text_cluster(const uint8_t *p, size_t n)
 {
 	utf8proc_int32_t state = 0;

@@ -3,6 +3,8 @@
 #define AUTOMERGE_TEXT_H
 #include "automerge/internal.h"
 
+/* Text, keys and names as a document takes them: AM_E_LIMIT, AM_E_FORMAT. p may be NULL when n is 0. */
+int am_text_check(const void *p, size_t n);
 /* Units of valid UTF-8. */
 size_t am_text_units(am_text_unit unit, const uint8_t *p, size_t n);
 /* Bytes of the first extended grapheme cluster (UAX 29); n > 0. */

@@ -1,8 +1,8 @@
 /* New objects made from trees. The operations are those of crate 0.12: what is put first,
  * then what is in it, level by level. */
 #include "automerge/edit.h"
+#include "automerge/text.h"
 #include "automerge/tree.h"
-#include "base/utf8.h"
 
 struct made { am_objid id; const am_tree *t; };
 struct planting {
@@ -59,11 +59,10 @@ static int emit(struct planting *p, struct am_edit *e, am_op *op, const am_tree 
 static int check_key(const struct planting *p, const am_tree *t, const am_tree *before)
 {
 	const char *key = key_now(p, t);
+	int rc = am_text_check(key, t->key_n);
 
-	if (t->key_n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(key, t->key_n))
-		return AM_E_FORMAT;
+	if (rc)
+		return rc;
 	return before && before->key_n == t->key_n && memcmp(key_now(p, before), key, t->key_n) == 0
 		       ? AM_E_FORMAT : AM_OK;
 }

@@ -190,13 +190,10 @@ int am_text_update(am_doc *doc, am_objid obj, const char *text, size_t n)
 {
 	struct am_update u = {.a.text.a = &doc->a, .b.text.a = &doc->a};
 	struct am_edit e;
-	int rc;
+	int rc = am_text_check(text, n);
 
-	if (n > INT32_MAX)
-		return AM_E_LIMIT;
-	if (!utf8_valid(n ? text : "", n))
-		return AM_E_FORMAT;
-	rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
+	if (rc == AM_OK)
+		rc = am_edit_begin(doc, obj, AM_EDIT_TEXT, &e);
 	if (rc)
 		return rc;
 	u.e = &e;

@@ -49,16 +49,6 @@ void am_view_free(am_view *view)
 
 /* ---- one operation, one register ---- */
 
-static bool succ_hides(const struct am_ops *ops, const struct am_span *x, am_id id)
-{
-	uint32_t k, s;
-
-	if (!am_span_is_counter(x))
-		return true;
-	s = am_ops_find(ops, id, &k);
-	return s == AM_NONE || ops->span.p[s].action != AM_ACT_INC;
-}
-
 bool am_op_visible(const am_doc *doc, const am_clock *clock, uint32_t s)
 {
 	const struct am_ops *ops = doc->ops;
@@ -70,10 +60,10 @@ bool am_op_visible(const am_doc *doc, const am_clock *clock, uint32_t s)
 		return false;
 	if (x->succ.ctr == 0)
 		return true;
-	if (am_clock_covers(clock, x->succ) && succ_hides(ops, x, x->succ))
+	if (am_clock_covers(clock, x->succ) && am_succ_hides(ops, x, x->succ))
 		return false;
 	for (uint32_t m = x->more; m != AM_NONE; m = ops->succ.p[m].next)
-		if (am_clock_covers(clock, ops->succ.p[m].id) && succ_hides(ops, x, ops->succ.p[m].id))
+		if (am_clock_covers(clock, ops->succ.p[m].id) && am_succ_hides(ops, x, ops->succ.p[m].id))
 			return false;
 	return true;
 }
